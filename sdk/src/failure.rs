@@ -1,0 +1,159 @@
+//! What became of a chunk: [`Outcome`], and [`Failure`] when it was not a value.
+
+use std::{fmt, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+/// What became of one chunk, with where and how long it ran.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Outcome<T> {
+    /// Position of the chunk in the input, from 0.
+    pub index: usize,
+    /// The slot that ran it, from 0; `None` when no slot ever began it.
+    pub slot: Option<usize>,
+    /// How often it was begun: 1 unless `.retries(..)` gave it another chance; 0 when never.
+    pub attempt: u32,
+    /// Wall time of the last attempt inside the slot: decoding, the function, encoding.
+    pub elapsed: Duration,
+    /// The value, or why there is none.
+    pub result: Result<T, Failure>,
+}
+
+/// Why a chunk has no value. `Display` is one line for people; the fields are for programs.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Failure {
+    /// Position of the chunk in the input, from 0.
+    pub chunk: usize,
+    /// The attempt that failed last, from 1; 0 when the chunk was never begun.
+    pub attempt: u32,
+    /// The slot it failed in; `None` when it never reached one.
+    pub slot: Option<usize>,
+    /// What happened.
+    pub kind: FailureKind,
+    /// The message in its own words: of the panic, the error, the signal.
+    pub message: String,
+    /// The last lines that the slot wrote to stderr (stdout goes there too), oldest first. Filled when the
+    /// process died or was stopped; a caught panic or `Err` says everything in `message`.
+    pub stderr: Vec<String>,
+}
+
+/// The kinds of failure a program can act on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum FailureKind {
+    /// The function returned `Err` under `try_map`.
+    Error {
+        /// The error's sources, outermost first, as text.
+        chain: Vec<String>,
+    },
+    /// The function panicked.
+    Panic {
+        /// `file:line:column`, while the slot's own panic hook is installed.
+        location: Option<String>,
+        /// The frames below the function, while the slot's own panic hook is installed.
+        backtrace: Option<String>,
+    },
+    /// User code ended the slot's process with this exit code.
+    Exit {
+        /// The exit code, 0 included: a chunk that exits has no result.
+        code: i32,
+    },
+    /// User code called `abort` (a double panic and `panic = "abort"` do so too).
+    Abort,
+    /// The function's stack ran out.
+    StackOverflow,
+    /// The process was ended by a signal, such as 11 (SIGSEGV) or 9 (SIGKILL).
+    Signal {
+        /// The signal's number.
+        number: i32,
+    },
+    /// The chunk ran longer than `.timeout(..)` and its slot was killed.
+    Timeout {
+        /// The limit.
+        limit: Duration,
+    },
+    /// The input could not be serialised on the client.
+    UnencodableInput,
+    /// The input could not be read back in the slot.
+    UndecodableInput,
+    /// The result could not be serialised in the slot.
+    UnencodableResult,
+    /// The result could not be read back on the client.
+    UndecodableResult,
+    /// The encoded input is larger than `.max_result(..)` allows; it was not sent.
+    InputTooLarge {
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// The encoded result is larger than `.max_result(..)` allows; it was dropped in the slot.
+    ResultTooLarge {
+        /// The limit in bytes.
+        limit: u64,
+    },
+}
+
+impl FailureKind {
+    /// True when another attempt may end differently, so `.retries(..)` applies. A value that cannot be
+    /// encoded, decoded or held will not improve.
+    pub fn is_retryable(&self) -> bool {
+        use FailureKind::{Abort, Error, Exit, Panic, Signal, StackOverflow, Timeout};
+        matches!(
+            self,
+            Error { .. } | Panic { .. } | Exit { .. } | Abort | StackOverflow | Signal { .. } | Timeout { .. }
+        )
+    }
+
+    fn headline(&self) -> &'static str {
+        match self {
+            FailureKind::Error { .. } => "returned an error",
+            FailureKind::Panic { .. } => "panicked",
+            FailureKind::Exit { .. } => "exited",
+            FailureKind::Abort => "aborted",
+            FailureKind::StackOverflow => "overflowed its stack",
+            FailureKind::Signal { .. } => "was killed",
+            FailureKind::Timeout { .. } => "ran past its timeout",
+            FailureKind::UnencodableInput => "has an input that cannot be encoded",
+            FailureKind::UndecodableInput => "has an input that cannot be read back",
+            FailureKind::UnencodableResult => "has a result that cannot be encoded",
+            FailureKind::UndecodableResult => "has a result that cannot be read back",
+            FailureKind::InputTooLarge { .. } => "has an input over the size limit",
+            FailureKind::ResultTooLarge { .. } => "has a result over the size limit",
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "chunk {} {}: {}", self.chunk, self.kind.headline(), self.message)?;
+        match &self.kind {
+            FailureKind::Panic { location: Some(at), .. } => write!(f, " (at {at})")?,
+            FailureKind::Error { chain } => {
+                for cause in chain {
+                    write!(f, ": {cause}")?;
+                }
+            }
+            _ => {}
+        }
+        if self.attempt > 1 {
+            write!(f, " (attempt {})", self.attempt)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// A failure before it is known whose it is: what a slot reports, or what its end says.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Fault {
+    pub(crate) kind: FailureKind,
+    pub(crate) message: String,
+}
+
+impl Fault {
+    pub(crate) fn new(kind: FailureKind, message: impl Into<String>) -> Fault {
+        Fault { kind, message: message.into() }
+    }
+}

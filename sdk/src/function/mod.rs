@@ -1,0 +1,14 @@
+//! Which function is it, and how are its values written down?
+
+mod codec;
+mod executor;
+mod shape;
+mod strict;
+mod table;
+
+pub(crate) use codec::{Codec, EncodeError, Limit, decode, encode, encode_shared, reads_back};
+pub(crate) use executor::enter_runtime;
+pub(crate) use shape::{ByReply, ByTry, Call, Entry, PerItem, Run, Shared, WithShared, assert_captures_nothing};
+pub use shape::{Reply, TryReply, Wire};
+pub use table::{Remote, RemoteOptions, enlist, function_bits};
+pub(crate) use table::{anchor, find, remote_of};

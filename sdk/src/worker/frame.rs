@@ -1,0 +1,220 @@
+//! What the pipes carry. Both ends are the same program on the same machine, so integers are little-endian and
+//! plain, and nothing is compressed.
+//!
+//! ```text
+//! parent -> slot   header (24 bytes)  kind u32 | chunks u32 | first chunk's number u64 | body's length u64
+//!     kind 1, run:     Run, as postcard behind its own length u32 | the shared data
+//!     kind 2, chunks:  for each: codec u8 | length u32 | encoded input
+//! slot -> parent   hello (32 bytes)   magic u64 | process u32 | 0 u32 | program u64 | nonce u64
+//!                  then for each chunk: number's low half u32 | length u32 | kind u8 and elapsed ns u56 | body
+//!     kind 0, 1:       a value in the codec of that number;   kind 2: a Fault, as postcard
+//! ```
+
+use std::{fs, hash::DefaultHasher, hash::Hasher, io, os::linux::fs::MetadataExt, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    failure::{FailureKind, Fault},
+    function::Codec,
+};
+
+pub(super) const HEADER: usize = 24;
+pub(super) const CHUNK_HEADER: usize = 5;
+pub(super) const RECORD: usize = 16;
+pub(super) const HELLO: usize = 32;
+
+/// "cloud" and the version of this layout.
+const MAGIC: u64 = u64::from_le_bytes(*b"cloud\0\0\x01");
+const FAULT: u64 = 2;
+
+/// What a slot must know of a run before its first chunk.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct RunFrame {
+    pub(crate) function: u64,
+    pub(crate) name: String,
+    /// The codec byte of the shared data, if there is any.
+    pub(crate) shared: Option<u8>,
+    pub(crate) max_bytes: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Run = 1,
+    Chunks = 2,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Header {
+    pub(super) kind: Kind,
+    pub(super) chunks: u32,
+    pub(super) first: u64,
+    pub(super) body: u64,
+}
+
+impl Header {
+    pub(super) fn write(&self, frame: &mut [u8]) {
+        frame[..4].copy_from_slice(&(self.kind as u32).to_le_bytes());
+        frame[4..8].copy_from_slice(&self.chunks.to_le_bytes());
+        frame[8..16].copy_from_slice(&self.first.to_le_bytes());
+        frame[16..HEADER].copy_from_slice(&self.body.to_le_bytes());
+    }
+
+    pub(super) fn read(bytes: &[u8]) -> io::Result<Header> {
+        let kind = match u32_at(bytes, 0) {
+            1 => Kind::Run,
+            2 => Kind::Chunks,
+            other => return Err(io::Error::other(format!("unknown frame kind {other}"))),
+        };
+        Ok(Header { kind, chunks: u32_at(bytes, 4), first: u64_at(bytes, 8), body: u64_at(bytes, 16) })
+    }
+}
+
+/// A whole run frame.
+pub(crate) fn run_frame(run: &RunFrame, shared: &[u8]) -> Vec<u8> {
+    let described = postcard::to_stdvec(run).expect("plain fields always encode");
+    let mut frame = vec![0; HEADER];
+    frame.extend_from_slice(&(described.len() as u32).to_le_bytes());
+    frame.extend_from_slice(&described);
+    frame.extend_from_slice(shared);
+    let body = (frame.len() - HEADER) as u64;
+    Header { kind: Kind::Run, chunks: 0, first: 0, body }.write(&mut frame);
+    frame
+}
+
+/// The two parts of a run frame's body.
+pub(super) fn split_run_frame(body: &[u8]) -> io::Result<(RunFrame, &[u8])> {
+    let broken = || io::Error::other("a run frame is cut short");
+    let (length, rest) = body.split_first_chunk::<4>().ok_or_else(broken)?;
+    let (run, shared) = rest.split_at_checked(u32::from_le_bytes(*length) as usize).ok_or_else(broken)?;
+    Ok((postcard::from_bytes(run).map_err(io::Error::other)?, shared))
+}
+
+/// Fills in the five bytes before a chunk's input.
+pub(super) fn write_chunk_header(header: &mut [u8], codec: Codec, length: usize) {
+    header[0] = codec as u8;
+    header[1..CHUNK_HEADER].copy_from_slice(&(length as u32).to_le_bytes());
+}
+
+/// The chunk at the start of `bytes`, and what follows it.
+pub(super) fn split_chunk(bytes: &[u8]) -> io::Result<(Codec, &[u8], &[u8])> {
+    let broken = || io::Error::other("a chunk frame is cut short");
+    let (header, rest) = bytes.split_first_chunk::<CHUNK_HEADER>().ok_or_else(broken)?;
+    let codec = Codec::from_byte(header[0]).ok_or_else(broken)?;
+    let (input, rest) = rest.split_at_checked(u32_at(header, 1) as usize).ok_or_else(broken)?;
+    Ok((codec, input, rest))
+}
+
+/// What a slot says first, so that its parent knows that it is a slot, of this program, started by this parent.
+pub(super) fn hello(nonce: u64) -> [u8; HELLO] {
+    let mut hello = [0; HELLO];
+    hello[..8].copy_from_slice(&MAGIC.to_le_bytes());
+    hello[8..12].copy_from_slice(&std::process::id().to_le_bytes());
+    hello[16..24].copy_from_slice(&program().to_le_bytes());
+    hello[24..].copy_from_slice(&nonce.to_le_bytes());
+    hello
+}
+
+/// Why these bytes, perhaps fewer than a hello has, are not the hello expected. A stray print is told at its first byte.
+pub(super) fn check_hello(bytes: &[u8], nonce: u64) -> Result<(), String> {
+    let magic = MAGIC.to_le_bytes();
+    let head = bytes.len().min(magic.len());
+    if bytes[..head] != magic[..head] {
+        let said = String::from_utf8_lossy(&bytes[..bytes.len().min(80)]);
+        return Err(format!("it printed {said:?} before `cloud::init`"));
+    }
+    if bytes.len() < HELLO {
+        return Ok(());
+    }
+    if u64_at(bytes, 16) != program() {
+        return Err("it is another program than this one".into());
+    }
+    if u64_at(bytes, 24) != nonce {
+        return Err("it was not started by this process".into());
+    }
+    Ok(())
+}
+
+/// Names the program that runs: device, inode, size and time of its file. A slot executes `/proc/self/exe`, the very
+/// inode of its parent, so this needs no reading of what may be 200 MB of debug information.
+pub(super) fn program() -> u64 {
+    static PROGRAM: std::sync::OnceLock<u64> = std::sync::OnceLock::new();
+    *PROGRAM.get_or_init(|| {
+        let mut hasher = DefaultHasher::new();
+        if let Ok(file) = fs::metadata("/proc/self/exe") {
+            for part in [file.st_dev(), file.st_ino(), file.st_size(), file.st_mtime() as u64, file.st_mtime_nsec() as u64] {
+                hasher.write_u64(part);
+            }
+        }
+        hasher.finish()
+    })
+}
+
+/// One chunk's result as it lies in the pipe.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Record {
+    /// Low half of the chunk's number.
+    pub(super) number: u32,
+    pub(super) length: usize,
+    pub(super) elapsed: Duration,
+    pub(super) content: Content,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Content {
+    Value(Codec),
+    Fault,
+}
+
+impl Record {
+    pub(super) fn write(&self, bytes: &mut [u8]) {
+        let kind = match self.content {
+            Content::Value(codec) => codec as u64,
+            Content::Fault => FAULT,
+        };
+        let nanos = (self.elapsed.as_nanos() as u64).min((1 << 56) - 1); // two years
+        bytes[..4].copy_from_slice(&self.number.to_le_bytes());
+        bytes[4..8].copy_from_slice(&(self.length as u32).to_le_bytes());
+        bytes[8..RECORD].copy_from_slice(&(kind | nanos << 8).to_le_bytes());
+    }
+
+    /// How long the record is that these bytes begin, header included; `None` while the header is not whole.
+    pub(super) fn whole_length(bytes: &[u8]) -> Option<usize> {
+        (bytes.len() >= RECORD).then(|| RECORD + u32_at(bytes, 4) as usize)
+    }
+
+    #[inline]
+    pub(super) fn read(bytes: &[u8]) -> Result<Record, String> {
+        let last = u64_at(bytes, 8);
+        let content = match last & 0xff {
+            FAULT => Content::Fault,
+            kind => Content::Value(Codec::from_byte(kind as u8).ok_or_else(|| format!("unknown record kind {kind}"))?),
+        };
+        Ok(Record {
+            number: u32_at(bytes, 0),
+            length: u32_at(bytes, 4) as usize,
+            elapsed: Duration::from_nanos(last >> 8),
+            content,
+        })
+    }
+}
+
+pub(super) fn encode_fault(fault: &Fault) -> Vec<u8> {
+    postcard::to_stdvec(fault).expect("plain fields always encode")
+}
+
+pub(super) fn decode_fault(bytes: &[u8]) -> Fault {
+    postcard::from_bytes(bytes).unwrap_or_else(|error| {
+        Fault::new(FailureKind::UndecodableResult, format!("the slot's report cannot be read: {error}"))
+    })
+}
+
+#[inline]
+fn u32_at(bytes: &[u8], at: usize) -> u32 {
+    u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
+}
+
+#[inline]
+fn u64_at(bytes: &[u8], at: usize) -> u64 {
+    u64::from(u32_at(bytes, at)) | u64::from(u32_at(bytes, at + 4)) << 32
+}

@@ -1,0 +1,92 @@
+//! The `inline` backend: the same values through the same codec, called on the polling thread. For debuggers and unit tests,
+//! and for a map inside a chunk.
+
+use std::{
+    task::{Context, Poll},
+    time::Instant,
+};
+
+use super::{
+    attempt::attempt,
+    slots::{Body, Feed, Raw},
+};
+use crate::{
+    failure::{FailureKind, Fault},
+    function::{Call, Codec, Limit, Run, Shared, enter_runtime},
+};
+
+pub(crate) struct Inline {
+    run: Run,
+    shared: Shared,
+    retries: u32,
+    limit: Limit,
+    reply_codec: Option<Codec>,
+    next_index: usize,
+    input: Vec<u8>,
+    output: Vec<u8>,
+    bytes_in: u64,
+    bytes_back: u64,
+}
+
+impl Inline {
+    pub(crate) fn new(run: Run, shared: Shared, retries: u32, limit: Limit) -> Inline {
+        Inline { run, shared, retries, limit, reply_codec: None, next_index: 0, input: Vec::new(), output: Vec::new(), bytes_in: 0, bytes_back: 0 }
+    }
+
+    /// Bytes of encoded inputs and results so far.
+    pub(crate) fn traffic(&self) -> (u64, u64) {
+        (self.bytes_in, self.bytes_back)
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.output
+    }
+
+    /// Runs the next chunk to its end.
+    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>, feed: &mut dyn Feed) -> Poll<Option<Raw>> {
+        self.input.clear();
+        let encoded = match feed.poll_encode(cx, self.limit, &mut self.input) {
+            Poll::Ready(Some(encoded)) => encoded,
+            Poll::Ready(None) => return Poll::Ready(None),
+            Poll::Pending => return Poll::Pending,
+        };
+        let started = Instant::now();
+        let mut attempts = 0;
+        let result = encoded.and_then(|codec| {
+            loop {
+                attempts += 1;
+                match self.attempt(codec) {
+                    Err(fault) if fault.kind.is_retryable() && attempts <= self.retries => {}
+                    result => return result,
+                }
+            }
+        });
+        let index = self.next_index;
+        self.next_index += 1;
+        self.bytes_in += self.input.len() as u64;
+        let body = match result {
+            Ok(codec) => {
+                self.bytes_back += self.output.len() as u64;
+                Body::Value(codec, 0..self.output.len())
+            }
+            Err(fault) => Body::Fault(fault, Vec::new()),
+        };
+        let slot = (attempts > 0).then_some(0);
+        Poll::Ready(Some(Raw { index, slot, attempt: attempts, elapsed: started.elapsed(), body }))
+    }
+
+    fn attempt(&mut self, codec: Codec) -> Result<Codec, Fault> {
+        let _runtime = enter_runtime().map_err(|error| {
+            Fault::new(FailureKind::Error { chain: Vec::new() }, format!("no runtime can be started: {error}"))
+        })?;
+        self.output.clear();
+        let call = Call {
+            input: &self.input,
+            codec,
+            shared: &self.shared,
+            reply_codec: &mut self.reply_codec,
+            limit: self.limit,
+        };
+        attempt(self.run, call, &mut self.output)
+    }
+}

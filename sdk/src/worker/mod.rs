@@ -1,0 +1,34 @@
+//! Slots: resident processes that call the function, and their parent's side.
+//!
+//! ```text
+//! parent                                     slot process
+//! slots.rs   who runs what, retries, blame   serve.rs    hello, then chunk after chunk
+//! slot.rs    one slot: queue, pipes          attempt.rs  one call, panics caught
+//! process.rs spawn, stderr, death, reaping   output.rs   results on their way out
+//! pool.rs    warm slots between maps
+//! frame.rs (what the pipes carry) and descriptors.rs (shared words, handing over) belong to both
+//! ```
+
+mod attempt;
+mod descriptors;
+mod frame;
+mod inline;
+mod output;
+mod pace;
+mod pool;
+mod process;
+mod screen;
+mod serve;
+mod slot;
+mod slots;
+
+pub(crate) use inline::Inline;
+pub(crate) use pool::Surroundings;
+pub(crate) use screen::{show_bar, write as write_to_screen};
+pub use serve::{init, init_with};
+#[cfg(feature = "test")]
+pub(crate) use serve::init_before_main;
+pub(crate) use serve::{is_initialised, is_slot};
+pub(crate) use slots::{Body, Feed, Job, Raw, Slots};
+pub(crate) use frame::{RunFrame, run_frame};
+pub(crate) use process::ExtraEnv;

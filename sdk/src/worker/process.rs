@@ -1,0 +1,345 @@
+//! A slot's process as its parent sees it: started, listened to, killed with all its children, reaped.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    ffi::OsString,
+    io,
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::process::CommandExt,
+    },
+    process::{Command, Stdio},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread,
+};
+
+use async_io::Async;
+use rustix::{
+    buffer::spare_capacity,
+    event::{PollFd, PollFlags, poll},
+    fs::{OFlags, fcntl_setfl},
+    io::{Errno, read, retry_on_intr},
+    pipe::{PipeFlags, fcntl_setpipe_size, pipe_with},
+    process::{
+        Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, WaitIdStatus, kill_process_group, pidfd_open, waitid,
+    },
+};
+
+use super::{
+    descriptors::{Page, number_of},
+    screen,
+};
+use crate::{
+    failure::{FailureKind, Fault},
+    names::{PIPE_BYTES, SLOT_VAR},
+};
+
+/// Lines of stderr kept for a failure, and the length each is cut to.
+const TAIL_LINES: usize = 20;
+const TAIL_LINE_BYTES: usize = 1000;
+
+/// What a slot's environment has beside its parent's.
+pub(crate) type ExtraEnv = BTreeMap<OsString, OsString>;
+
+/// A running slot process. Dropping it kills its process group; a thread of its own reaps it.
+#[derive(Debug)]
+pub(super) struct Process {
+    ended: Arc<Async<OwnedFd>>,
+    minder: Arc<Minder>,
+}
+
+/// The parent's ends of a new slot.
+#[derive(Debug)]
+pub(super) struct Started {
+    pub(super) process: Process,
+    pub(super) requests: Async<OwnedFd>,
+    /// The slot's own end of `requests`, held open here too: a write can then never meet a broken pipe, whose signal
+    /// would kill a client that has reset SIGPIPE. Death is told by the process descriptor instead.
+    pub(super) _requests_far_end: OwnedFd,
+    pub(super) results: Async<OwnedFd>,
+    pub(super) page: Page,
+    pub(super) nonce: u64,
+}
+
+/// How a process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Exit {
+    Code(i32),
+    Signal(i32),
+    /// Somebody else reaped it: the program ignores SIGCHLD, or waits for all children.
+    Unknown,
+}
+
+impl Process {
+    /// Starts this same program as a slot, by `posix_spawn` (std's way as long as nothing must run between fork and
+    /// exec), so that a client of many gigabytes starts one as fast as a small one.
+    pub(super) fn start(extra_env: &ExtraEnv) -> io::Result<Started> {
+        let (page, page_file) = Page::create()?;
+        let (requests_far_end, requests) = pipe()?;
+        let (results, results_far_end) = pipe()?;
+        let (stderr, stderr_far_end) = pipe()?;
+        for fd in [&requests, &results, &stderr] {
+            fcntl_setfl(fd, OFlags::NONBLOCK)?;
+        }
+        let nonce = nonce()?;
+        let child = Command::new("/proc/self/exe")
+            .arg0(std::env::args_os().next().unwrap_or_else(|| "slot".into()))
+            .envs(extra_env)
+            .env(SLOT_VAR, Ticket { parent: std::process::id(), nonce, page: number_of(&page_file) }.to_string())
+            .stdin(Stdio::from(requests_far_end.try_clone()?))
+            .stdout(Stdio::from(results_far_end))
+            .stderr(Stdio::from(stderr_far_end))
+            .process_group(0)
+            .spawn()?;
+        let pid = Pid::from_raw(child.id() as i32).ok_or(Errno::SRCH)?;
+        let ended = Arc::new(Async::new_nonblocking(pidfd_open(pid, PidfdFlags::empty())?)?);
+        let minder = Arc::new(Minder { pid, heard: Mutex::new(Heard::from(stderr)) });
+        let process = Process { ended: Arc::clone(&ended), minder: Arc::clone(&minder) };
+        thread::Builder::new()
+            .name("cloud-slot".into())
+            .stack_size(128 << 10)
+            .spawn(move || minder.attend(&ended))?;
+        Ok(Started {
+            process,
+            requests: Async::new_nonblocking(requests)?,
+            _requests_far_end: requests_far_end,
+            results: Async::new_nonblocking(results)?,
+            page,
+            nonce,
+        })
+    }
+
+    /// Readable from the moment that the process is dead.
+    pub(super) fn ended(&self) -> &Async<OwnedFd> {
+        &self.ended
+    }
+
+    /// How it ended, once it has.
+    pub(super) fn exit(&self) -> Option<Exit> {
+        // WNOWAIT: the minder reaps it when it has read its last words.
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        match retry_on_intr(|| waitid(WaitId::PidFd(self.ended.as_fd()), options)) {
+            Ok(status) => status.map(|status| Exit::of(&status)),
+            Err(_) => self.minder.heard().exit.or(Some(Exit::Unknown)),
+        }
+    }
+
+    /// Kills the process and what it started in its process group.
+    pub(super) fn kill(&self) {
+        self.minder.kill(&mut self.minder.heard());
+    }
+
+    /// The last lines it wrote to stderr, and forgets them.
+    pub(super) fn take_last_lines(&self) -> Vec<String> {
+        let mut heard = self.minder.heard();
+        heard.listen();
+        heard.tail.take()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+impl Exit {
+    fn of(status: &WaitIdStatus) -> Exit {
+        match (status.exit_status(), status.terminating_signal()) {
+            (Some(code), _) => Exit::Code(code),
+            (None, Some(signal)) => Exit::Signal(signal),
+            (None, None) => Exit::Unknown,
+        }
+    }
+
+    /// What this end means for the chunk that ran.
+    pub(super) fn fault(self, last_lines: &[String]) -> Fault {
+        let overflowed = last_lines.iter().any(|line| line.contains("has overflowed its stack"));
+        match self {
+            Exit::Code(code) => Fault::new(
+                FailureKind::Exit { code },
+                format!("user code ended the slot's process with exit code {code}"),
+            ),
+            Exit::Signal(_) if overflowed => {
+                Fault::new(FailureKind::StackOverflow, "the function's stack ran out (8 MiB unless `ulimit -s` differs)")
+            }
+            Exit::Signal(number) if number == Signal::ABORT.as_raw() => {
+                Fault::new(FailureKind::Abort, "user code aborted the slot's process")
+            }
+            Exit::Signal(number) => {
+                let name = match Signal::from_named_raw(number) {
+                    Some(Signal::SEGV) => "SIGSEGV, a bad memory access".to_string(),
+                    Some(Signal::KILL) => "SIGKILL, perhaps by the kernel for want of memory".to_string(),
+                    Some(Signal::BUS) => "SIGBUS, a bad memory access".to_string(),
+                    Some(Signal::ILL) => "SIGILL, an illegal instruction".to_string(),
+                    Some(Signal::FPE) => "SIGFPE, an arithmetic error".to_string(),
+                    Some(Signal::TERM) => "SIGTERM".to_string(),
+                    _ => format!("signal {number}"),
+                };
+                Fault::new(FailureKind::Signal { number }, format!("the slot's process was ended by {name}"))
+            }
+            Exit::Unknown => Fault::new(
+                FailureKind::Signal { number: 0 },
+                "the slot's process ended; how is unknown, since this program reaps or ignores its children itself",
+            ),
+        }
+    }
+}
+
+/// How a slot learns who started it: the value of [`SLOT_VAR`].
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Ticket {
+    pub(super) parent: u32,
+    pub(super) nonce: u64,
+    pub(super) page: i32,
+}
+
+impl std::fmt::Display for Ticket {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}:{}", self.parent, self.nonce, self.page)
+    }
+}
+
+impl std::str::FromStr for Ticket {
+    type Err = io::Error;
+
+    fn from_str(text: &str) -> io::Result<Ticket> {
+        let mut parts = text.split(':');
+        let mut next = || parts.next().ok_or_else(|| io::Error::other("a part is missing"));
+        Ok(Ticket {
+            parent: next()?.parse().map_err(io::Error::other)?,
+            nonce: next()?.parse().map_err(io::Error::other)?,
+            page: next()?.parse().map_err(io::Error::other)?,
+        })
+    }
+}
+
+fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+    let (reader, writer) = pipe_with(PipeFlags::CLOEXEC)?;
+    // A user who is over the limit for pipe memory gets the small pipe: slower, not wrong.
+    let _ = fcntl_setpipe_size(&writer, PIPE_BYTES);
+    Ok((reader, writer))
+}
+
+fn nonce() -> io::Result<u64> {
+    let mut bytes = [0; 8];
+    rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())?;
+    Ok(u64::from_le_bytes(bytes))
+}
+
+/// Looks after one process on a thread of its own: passes its stderr on, and reaps it. It must not depend on anyone
+/// polling a future, or a chunk that prints would block.
+#[derive(Debug)]
+struct Minder {
+    pid: Pid,
+    heard: Mutex<Heard>,
+}
+
+#[derive(Debug)]
+struct Heard {
+    stderr: OwnedFd,
+    line: Vec<u8>,
+    tail: Tail,
+    reaped: bool,
+    exit: Option<Exit>,
+}
+
+impl Minder {
+    fn heard(&self) -> MutexGuard<'_, Heard> {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Under the lock, and never once reaped: until then its number cannot be anyone else's.
+    fn kill(&self, heard: &mut Heard) {
+        if !heard.reaped {
+            let _ = kill_process_group(self.pid, Signal::KILL);
+        }
+    }
+
+    fn attend(&self, ended: &Async<OwnedFd>) {
+        let Ok(stderr) = self.heard().stderr.try_clone() else { return };
+        let mut open = true;
+        loop {
+            let mut fds = vec![PollFd::new(ended, PollFlags::IN)];
+            if open {
+                fds.push(PollFd::new(&stderr, PollFlags::IN));
+            }
+            if let Err(error) = poll(&mut fds, None)
+                && error != Errno::INTR
+            {
+                return;
+            }
+            let dead = !fds[0].revents().is_empty();
+            let mut heard = self.heard();
+            open = heard.listen();
+            if dead {
+                // Its children go with it: nothing of a run is left running.
+                self.kill(&mut heard);
+                let reaped = retry_on_intr(|| waitid(WaitId::PidFd(ended.as_fd()), WaitIdOptions::EXITED));
+                heard.exit = Some(reaped.ok().flatten().map_or(Exit::Unknown, |status| Exit::of(&status)));
+                heard.reaped = true;
+                heard.end_line();
+                return;
+            }
+        }
+    }
+}
+
+impl Heard {
+    fn from(stderr: OwnedFd) -> Heard {
+        Heard { stderr, line: Vec::new(), tail: Tail::default(), reaped: false, exit: None }
+    }
+
+    /// Takes what is in the pipe and passes whole lines on. False once no process can write to it any more.
+    fn listen(&mut self) -> bool {
+        const LONGEST_LINE: usize = 64 << 10;
+        loop {
+            self.line.reserve(8 << 10);
+            let before = self.line.len();
+            match read(&self.stderr, spare_capacity(&mut self.line)) {
+                Ok(0) => return false,
+                Ok(_) => {
+                    let fresh = &self.line[before..];
+                    if let Some(newline) = fresh.iter().rposition(|byte| *byte == b'\n') {
+                        self.pass_on(before + newline + 1);
+                    } else if self.line.len() > LONGEST_LINE {
+                        self.end_line();
+                    }
+                }
+                Err(Errno::INTR) => {}
+                Err(_) => return true,
+            }
+        }
+    }
+
+    fn end_line(&mut self) {
+        if !self.line.is_empty() {
+            self.line.push(b'\n');
+            self.pass_on(self.line.len());
+        }
+    }
+
+    fn pass_on(&mut self, length: usize) {
+        screen::write(&self.line[..length]);
+        for line in self.line[..length - 1].split(|byte| *byte == b'\n') {
+            self.tail.push(line);
+        }
+        self.line.drain(..length);
+    }
+}
+
+#[derive(Debug, Default)]
+struct Tail(VecDeque<String>);
+
+impl Tail {
+    fn push(&mut self, line: &[u8]) {
+        if self.0.len() == TAIL_LINES {
+            self.0.pop_front();
+        }
+        self.0.push_back(String::from_utf8_lossy(&line[..line.len().min(TAIL_LINE_BYTES)]).into_owned());
+    }
+
+    fn take(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.0).into()
+    }
+}

@@ -1,0 +1,261 @@
+//! Inside the slot's process: hello, then chunk after chunk until the parent closes the pipe.
+
+use std::{
+    io::{self, Write},
+    os::fd::OwnedFd,
+    sync::atomic::{AtomicU8, Ordering},
+    time::Duration,
+};
+
+use rustix::{
+    buffer::spare_capacity,
+    io::{Errno, read},
+    process::Pid,
+    time::{ClockId, clock_gettime},
+};
+
+use super::{
+    attempt::{attempt, install_panic_hook},
+    descriptors::{Page, monotonic_nanos, remove_variable, take_page, take_pipes},
+    frame::{Content, HEADER, Header, Kind, RECORD, Record, encode_fault, hello, split_chunk, split_run_frame},
+    output::Output,
+    process::Ticket,
+};
+use crate::{
+    failure::{FailureKind, Fault},
+    function::{Call, Codec, Limit, Run, Shared, enter_runtime, find},
+    names::SLOT_VAR,
+};
+
+/// What this process is.
+static ROLE: AtomicU8 = AtomicU8::new(UNKNOWN);
+const UNKNOWN: u8 = 0;
+const CLIENT: u8 = 1;
+const SLOT: u8 = 2;
+
+/// True once `init` has run.
+pub(crate) fn is_initialised() -> bool {
+    ROLE.load(Ordering::Relaxed) != UNKNOWN
+}
+
+/// True inside a slot.
+pub(crate) fn is_slot() -> bool {
+    ROLE.load(Ordering::Relaxed) == SLOT
+}
+
+/// Must be the first line of `main`, or use [`#[cloud::main]`](macro@crate::main).
+///
+/// Slots are started by running this same program again. In such a process this function serves chunks and never
+/// returns; in any other it notes that slots may be started, and returns at once.
+///
+/// Tests, doctests and benches have no `main` to put it in: the crate's feature `test` runs it before `main`.
+pub fn init() {
+    init_with(|| {});
+}
+
+/// Like [`init`], and runs `setup` in each slot before its first chunk: for loggers, thread pools, licences.
+///
+/// It runs on the thread that later calls the function, inside the slot's tokio runtime. If it panics or exits, so does the
+/// slot, and the run ends with what it printed.
+pub fn init_with(setup: impl FnOnce()) {
+    match std::env::var(SLOT_VAR) {
+        Ok(ticket) => serve(&ticket, setup),
+        Err(_) => ROLE.store(CLIENT, Ordering::Relaxed),
+    }
+}
+
+/// What the test hook does: the same, in a process that is not ours.
+#[cfg(feature = "test")]
+pub(crate) fn init_before_main() {
+    init();
+}
+
+#[expect(clippy::exit, reason = "a slot's process must not run the user's `main`")]
+fn serve(ticket: &str, setup: impl FnOnce()) -> ! {
+    ROLE.store(SLOT, Ordering::Relaxed);
+    let code = match Server::start(ticket).and_then(|server| server.run(setup)) {
+        Ok(()) => 0,
+        Err(error) => {
+            // To the parent, which keeps a slot's last lines.
+            let _ = writeln!(io::stderr(), "cloud: this slot ends: {error}");
+            1
+        }
+    };
+    std::process::exit(code);
+}
+
+struct Server {
+    requests: OwnedFd,
+    page: Page,
+    output: Output,
+    /// Results may still be gathered in `output`.
+    unflushed: bool,
+    /// Bytes read; `used` of them are done with.
+    inbox: Vec<u8>,
+    used: usize,
+    run: CurrentRun,
+    /// One record being made.
+    record: Vec<u8>,
+}
+
+/// The run that chunks belong to.
+struct CurrentRun {
+    function: Result<Run, Fault>,
+    shared: Shared,
+    limit: Limit,
+    reply_codec: Option<Codec>,
+}
+
+impl Server {
+    fn start(ticket: &str) -> io::Result<Server> {
+        let ticket: Ticket = ticket.parse()?;
+        remove_variable(SLOT_VAR).map_err(|error| {
+            io::Error::other(format!("`cloud::init` must come first in `main`, on its own thread: {error}"))
+        })?;
+        let parent = Pid::from_raw(ticket.parent as i32).ok_or_else(|| io::Error::other("the parent has no number"))?;
+        let page = take_page(ticket.page)?;
+        let pipes = take_pipes()?;
+        let output = Output::start(pipes.results, parent)?;
+        output.push(&hello(ticket.nonce))?;
+        output.flush()?;
+        Ok(Server {
+            requests: pipes.requests,
+            page,
+            output,
+            unflushed: false,
+            inbox: Vec::new(),
+            used: 0,
+            run: CurrentRun {
+                function: Err(Fault::new(FailureKind::UndecodableInput, "no run was announced")),
+                shared: Shared::default(),
+                limit: Limit(0),
+                reply_codec: None,
+            },
+            record: Vec::new(),
+        })
+    }
+
+    fn run(mut self, setup: impl FnOnce()) -> io::Result<()> {
+        install_panic_hook();
+        let _runtime = enter_runtime()?;
+        setup();
+        while let Some(header) = self.next_header()? {
+            let body = usize::try_from(header.body).map_err(io::Error::other)?;
+            if !self.fetch(body)? {
+                return Ok(());
+            }
+            match header.kind {
+                Kind::Run => self.begin_run(body)?,
+                Kind::Chunks => self.do_chunks(header, body)?,
+            }
+            self.used += body;
+        }
+        Ok(())
+    }
+
+    fn begin_run(&mut self, body: usize) -> io::Result<()> {
+        let (run, shared) = split_run_frame(&self.inbox[self.used..self.used + body])?;
+        let function = find(run.function, &run.name).map(|entry| entry.run).ok_or_else(|| {
+            Fault::new(FailureKind::UndecodableInput, format!("this program has no function `{}`", run.name))
+        });
+        self.run = CurrentRun {
+            function,
+            shared: run.shared.and_then(Codec::from_byte).map_or_else(Shared::default, |c| Shared::new(c, shared.to_vec())),
+            limit: Limit(usize::try_from(run.max_bytes).map_err(io::Error::other)?),
+            reply_codec: None,
+        };
+        Ok(())
+    }
+
+    fn do_chunks(&mut self, header: Header, body: usize) -> io::Result<()> {
+        let mut rest = &self.inbox[self.used..self.used + body];
+        let mut now = monotonic_nanos();
+        for number in header.first..header.first + u64::from(header.chunks) {
+            let (codec, input, behind) = split_chunk(rest)?;
+            rest = behind;
+            if !self.page.claim(number, now) {
+                continue; // taken back
+            }
+            if self.unflushed {
+                self.output.leave_to_guard();
+            }
+            self.record.clear();
+            self.record.resize(RECORD, 0);
+            let result = match &self.run.function {
+                Ok(run) => {
+                    let call = Call {
+                        input,
+                        codec,
+                        shared: &self.run.shared,
+                        reply_codec: &mut self.run.reply_codec,
+                        limit: self.run.limit,
+                    };
+                    attempt(*run, call, &mut self.record)
+                }
+                Err(fault) => Err(fault.clone()),
+            };
+            let content = match result {
+                Ok(codec) => Content::Value(codec),
+                Err(fault) => {
+                    self.record.extend_from_slice(&encode_fault(&fault));
+                    Content::Fault
+                }
+            };
+            let end = monotonic_nanos();
+            let elapsed = Duration::from_nanos(end - now);
+            now = end;
+            let length = self.record.len() - RECORD;
+            Record { number: number as u32, length, elapsed, content }.write(&mut self.record);
+            self.output.push(&self.record)?;
+            self.unflushed = true;
+        }
+        Ok(())
+    }
+
+    fn next_header(&mut self) -> io::Result<Option<Header>> {
+        if self.inbox.len() - self.used < HEADER {
+            // Nothing more to do at hand: everything finished goes out before this blocks.
+            self.pause()?;
+        }
+        if !self.fetch(HEADER)? {
+            return Ok(None);
+        }
+        let header = Header::read(&self.inbox[self.used..])?;
+        self.used += HEADER;
+        Ok(Some(header))
+    }
+
+    fn pause(&mut self) -> io::Result<()> {
+        let processor = clock_gettime(ClockId::ProcessCPUTime);
+        self.page.set_processor_time(processor.tv_sec as u64 * 1_000_000_000 + processor.tv_nsec as u64);
+        self.output.flush()?;
+        self.unflushed = false;
+        // What user code printed without a newline.
+        io::stdout().flush()
+    }
+
+    /// Reads until `count` unused bytes are here; false when the parent has closed the pipe.
+    fn fetch(&mut self, count: usize) -> io::Result<bool> {
+        const USUAL: usize = 64 << 10;
+        const KEPT: usize = 8 << 20;
+        if self.inbox.len() - self.used >= count {
+            return Ok(true);
+        }
+        self.inbox.drain(..self.used);
+        self.used = 0;
+        if self.inbox.is_empty() && self.inbox.capacity() > KEPT && count <= KEPT {
+            self.inbox = Vec::new();
+        }
+        while self.inbox.len() < count {
+            let missing = count - self.inbox.len();
+            self.inbox.reserve(missing.max(USUAL));
+            match read(&self.requests, spare_capacity(&mut self.inbox)) {
+                Ok(0) => return Ok(false),
+                Ok(_) => {}
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(true)
+    }
+}
