@@ -1,6 +1,6 @@
 //! What became of a chunk: [`Outcome`], and [`Failure`] when it was not a value.
 
-use std::{fmt, time::Duration};
+use std::{fmt, ops::Deref, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -20,10 +20,17 @@ pub struct Outcome<T> {
     pub result: Result<T, Failure>,
 }
 
-/// Why a chunk has no value. `Display` is one line for people; the fields are for programs.
+/// Why a chunk has no value. `Display` is one line for people; the fields of [`FailureReport`], which it derefs to, are
+/// for programs.
+///
+/// A pointer wide, so that carrying `Result<T, Failure>` costs next to nothing for the chunks that have a value.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Failure(Box<FailureReport>);
+
+/// What is known of a failed chunk.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[non_exhaustive]
-pub struct Failure {
+pub struct FailureReport {
     /// Position of the chunk in the input, from 0.
     pub chunk: usize,
     /// The attempt that failed last, from 1; 0 when the chunk was never begun.
@@ -124,6 +131,20 @@ impl FailureKind {
     }
 }
 
+impl From<FailureReport> for Failure {
+    fn from(report: FailureReport) -> Failure {
+        Failure(Box::new(report))
+    }
+}
+
+impl Deref for Failure {
+    type Target = FailureReport;
+
+    fn deref(&self) -> &FailureReport {
+        &self.0
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "chunk {} {}: {}", self.chunk, self.kind.headline(), self.message)?;
@@ -145,15 +166,27 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-/// A failure before it is known whose it is: what a slot reports, or what its end says.
+/// A failure before it is known whose it is: what a slot reports, or what its end says. Boxed for the same reason as
+/// [`Failure`].
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Fault {
-    pub(crate) kind: FailureKind,
-    pub(crate) message: String,
-}
+pub(crate) struct Fault(Box<(FailureKind, String)>);
 
 impl Fault {
     pub(crate) fn new(kind: FailureKind, message: impl Into<String>) -> Fault {
-        Fault { kind, message: message.into() }
+        Fault(Box::new((kind, message.into())))
+    }
+
+    pub(crate) fn is_retryable(&self) -> bool {
+        self.0.0.is_retryable()
+    }
+
+    pub(crate) fn message(&self) -> &str {
+        &self.0.1
+    }
+
+    /// The failure of the chunk that it turned out to be.
+    pub(crate) fn of(self, chunk: usize, attempt: u32, slot: Option<usize>, stderr: Vec<String>) -> Failure {
+        let (kind, message) = *self.0;
+        FailureReport { chunk, attempt, slot, kind, message, stderr }.into()
     }
 }

@@ -18,7 +18,7 @@ mod worker;
 pub use cloud_macros::{main, remote};
 pub use error::{Error, Result};
 pub use event::{Event, Reporter, SlotUse, Summary};
-pub use failure::{Failure, FailureKind, Outcome};
+pub use failure::{Failure, FailureKind, FailureReport, Outcome};
 pub use function::{Reply, TryReply, Wire};
 pub use inputs::{FromStream, Inputs, Iter, Source};
 pub use map::{Every, Map, One, Outcomes, call, map, map_with, try_map, try_map_with};

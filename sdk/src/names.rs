@@ -30,6 +30,10 @@ pub const MAX_SLOTS: usize = 1024;
 /// that hardly a chunk is ever stuck behind a slow one.
 pub(crate) const FEED_AHEAD: Duration = Duration::from_millis(1);
 
+/// How long either end of a pipe looks for the other's bytes, giving way to whoever wants the core, before it sleeps. Going
+/// to sleep and being woken costs several microseconds each; a round trip of a call that finds both ends awake takes two.
+pub(crate) const SPIN: Duration = Duration::from_micros(25);
+
 /// Encoded results that `.ordered()` holds for a straggler before it stops feeding: 64 MiB.
 pub const REORDER_BYTES: usize = 64 << 20;
 
@@ -40,5 +44,5 @@ pub(crate) const PIPE_BYTES: usize = 256 << 10;
 /// A slot that has not said hello by then is given up: loading a program takes milliseconds.
 pub(crate) const HELLO_WITHIN: Duration = Duration::from_secs(20);
 
-/// Slots in a row that may die without having begun a chunk before the run gives up.
+/// Slots in a row that may die with no chunk to blame and no result before the run gives up.
 pub(crate) const STILLBORN_SLOTS: u32 = 3;

@@ -2,6 +2,7 @@
 
 use std::{
     io::IsTerminal,
+    sync::OnceLock,
     time::{Duration, Instant},
 };
 
@@ -19,11 +20,17 @@ const BAR_AFTER: Duration = Duration::from_millis(300);
 /// The reporter for a setting.
 pub(crate) fn reporter(progress: Progress) -> Box<dyn Reporter> {
     match progress {
-        Progress::Auto if std::io::stderr().is_terminal() => Box::new(Bar::new(ProgressDrawTarget::stderr())),
+        Progress::Auto if stderr_is_terminal() => Box::new(Bar::new(ProgressDrawTarget::stderr())),
         Progress::Auto | Progress::Off => Box::new(warnings_only),
         Progress::Bar => Box::new(Bar::new(ProgressDrawTarget::stderr())),
         Progress::Json => Box::new(json_line),
     }
+}
+
+/// Asked once: a system call for every `cloud::call` would be felt.
+fn stderr_is_terminal() -> bool {
+    static TERMINAL: OnceLock<bool> = OnceLock::new();
+    *TERMINAL.get_or_init(|| std::io::stderr().is_terminal())
 }
 
 fn warnings_only(event: &Event<'_>) {

@@ -15,7 +15,7 @@ use crate::{
     function::Wire,
     inputs::{Iter, Source},
     map::{Every, Map, One, Outcomes, Plan},
-    run::Run,
+    run::{Form, Run},
 };
 
 /// Longest time one poll takes before other tasks of the executor have their turn.
@@ -26,7 +26,7 @@ const OUTCOMES_PER_LOOK: usize = 64;
 
 /// A run that begins at its first poll.
 enum Stage<S, T> {
-    Planned(Box<(S, Plan)>, bool),
+    Planned(Box<(S, Plan)>, Form),
     Running(Box<Run<S, T>>),
     Over,
 }
@@ -40,12 +40,19 @@ where
             return run.poll_outcome(cx);
         }
         match std::mem::replace(self, Stage::Over) {
-            Stage::Planned(planned, ordered) => {
+            Stage::Planned(planned, form) => {
                 let (source, plan) = *planned;
-                *self = Stage::Running(Box::new(Run::start(source, plan, ordered)?));
+                *self = Stage::Running(Box::new(Run::start(source, plan, form)?));
                 self.poll_outcome(cx)
             }
             _ => Poll::Ready(Ok(None)),
+        }
+    }
+
+    fn form(&mut self) -> Option<&mut Form> {
+        match self {
+            Stage::Planned(_, form) => Some(form),
+            _ => None,
         }
     }
 
@@ -151,7 +158,7 @@ where
 
     fn into_future(self) -> Collect<S, T, G> {
         Collect {
-            stage: Stage::Planned(Box::new((self.source, self.plan)), false),
+            stage: Stage::Planned(Box::new((self.source, self.plan)), Form::default()),
             gathered: Gathered { values: Vec::new(), failures: Vec::new() },
             form: std::marker::PhantomData,
         }
@@ -248,8 +255,8 @@ where
     /// In the order of the input instead. Results that are early are held, encoded, up to
     /// [64 MiB](crate::names::REORDER_BYTES); then no new chunk is begun until the straggler is there.
     pub fn ordered(mut self) -> Self {
-        if let Stage::Planned(_, ordered) = &mut self.stage {
-            *ordered = true;
+        if let Some(form) = self.stage.form() {
+            form.ordered = true;
         }
         self
     }
@@ -324,7 +331,7 @@ where
 
     /// Outcomes as they finish, with slot, attempt and time.
     pub fn details(self) -> Details<S, T> {
-        Details { stage: Stage::Planned(Box::new((self.source, self.plan)), false) }
+        Details { stage: Stage::Planned(Box::new((self.source, self.plan)), Form::default()) }
     }
 }
 
@@ -338,7 +345,16 @@ where
     /// # Errors
     /// As for [`map`](crate::map).
     pub fn wait(self) -> Result<G::Output> {
-        pollster::block_on(self.into_future())
+        let mut whole = self.into_future();
+        if let Some(form) = whole.stage.form() {
+            form.blocking = true;
+        }
+        loop {
+            // Pending only when its slice of time is over.
+            if let Poll::Ready(gathered) = Pin::new(&mut whole).poll(&mut Context::from_waker(Waker::noop())) {
+                return gathered;
+            }
+        }
     }
 }
 
@@ -349,7 +365,11 @@ where
     /// [`stream`](Map::stream) as a blocking iterator.
     #[expect(clippy::should_implement_trait, reason = "the map itself is a plan; iterating runs it")]
     pub fn iter(self) -> Blocking<I, T> {
-        Blocking(self.stream())
+        let mut values = self.stream();
+        if let Some(form) = values.0.stage.form() {
+            form.blocking = true;
+        }
+        Blocking(values)
     }
 }
 
@@ -367,10 +387,10 @@ where
     type Item = Result<Value<T>>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        // Most values are here already; only for the others is a waker worth making.
-        match Pin::new(&mut self.0).poll_next(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(next) => next,
-            Poll::Pending => pollster::block_on(self.0.next()),
+        loop {
+            if let Poll::Ready(next) = Pin::new(&mut self.0).poll_next(&mut Context::from_waker(Waker::noop())) {
+                return next;
+            }
         }
     }
 }

@@ -11,8 +11,8 @@ use std::{
 use crate::{
     error::{Error, Result},
     event::{Event, Reporter, SlotUse, Summary},
-    failure::{Failure, FailureKind, Fault, Outcome},
-    function::{Codec, EncodeError, Limit, Shared, Wire, decode, encode, reads_back, remote_of},
+    failure::{FailureKind, Fault, Outcome},
+    function::{Codec, EncodeError, Encoder, Limit, Shared, Wire, decode, remote_of},
     inputs::Source,
     map::Plan,
     names::{REORDER_BYTES, SLOT_VAR},
@@ -30,10 +30,19 @@ const OUTCOMES_PER_LOOK: usize = 256;
 /// What a held result costs beside its bytes.
 const HELD_OVERHEAD: usize = 64;
 
+/// How outcomes are taken.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Form {
+    /// In input order.
+    pub(crate) ordered: bool,
+    /// By a thread that blocks: a poll then always gives an outcome, and no reactor is woken on the way.
+    pub(crate) blocking: bool,
+}
+
 /// Gives outcomes one by one, until all are out, the run fails, or `fail_fast` applies.
 pub(crate) struct Run<S, T> {
     engine: Engine,
-    input: Encoder<S>,
+    input: Input<S>,
     order: Option<Reorder>,
     log: Log,
     fail_fast: bool,
@@ -51,7 +60,7 @@ where
     S::Item: Wire,
 {
     /// Checks everything that can be wrong before anything is started, then chooses the engine.
-    pub(crate) fn start(source: S, plan: Plan, ordered: bool) -> Result<Run<S, T>> {
+    pub(crate) fn start(source: S, plan: Plan, form: Form) -> Result<Run<S, T>> {
         let limit = plan.limit()?;
         let mut settings = Settings::resolve(&plan.asked)?;
         let remote = remote_of(plan.entry.function)?;
@@ -66,7 +75,7 @@ where
         let retries = plan.retries.or(remote.and_then(|remote| remote.retries)).unwrap_or(0);
         let label = plan.label.or(remote.and_then(|remote| remote.name).map(Into::into));
         let shared = plan.shared.transpose()?;
-        let input = Encoder { source, settled: None };
+        let input = Input { source, encoder: Encoder::default() };
         let (engine, slots) = match settings.backend {
             Backend::Inline => {
                 if !plan.extra_env.is_empty() {
@@ -104,6 +113,7 @@ where
                     limit,
                     chunks_per_slot: plan.chunks_per_slot,
                     surroundings: Surroundings::now(plan.extra_env),
+                    blocking: form.blocking,
                 };
                 (Engine::Slots(Box::new(Slots::new(job))), settings.slots)
             }
@@ -116,7 +126,7 @@ where
             summary: Summary { label: label.unwrap_or_else(|| plan.entry.name.to_string()), ..Summary::default() },
         };
         log.begin(settings.backend.name(), slots);
-        let order = ordered.then(Reorder::default);
+        let order = form.ordered.then(Reorder::default);
         Ok(Run { engine, input, order, log, fail_fast: plan.fail_fast, over: false, output: PhantomData })
     }
 
@@ -159,24 +169,26 @@ where
         }
     }
 
+    #[inline]
     fn poll_in_order(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Outcome<T>>>> {
         loop {
-            if let Some((raw, bytes)) = self.order.as_mut().and_then(Reorder::pop) {
+            if let Some((mut raw, bytes)) = self.order.as_mut().and_then(Reorder::pop) {
                 self.stall();
-                return Poll::Ready(Ok(Some(outcome(raw, &bytes))));
+                return Poll::Ready(Ok(Some(outcome(&mut raw, &bytes))));
             }
-            let raw = match &mut self.engine {
+            let any = match &mut self.engine {
                 Engine::Slots(slots) => slots.poll_next(cx, &mut self.input),
-                Engine::Inline(inline) => inline.poll_next(cx, &mut self.input).map(|raw| raw.map(Ok)),
+                Engine::Inline(inline) => inline.poll_next(cx, &mut self.input).map(Ok),
             };
-            let raw = match raw {
-                Poll::Ready(raw) => raw.transpose()?,
+            match any {
+                Poll::Ready(Ok(true)) => {}
+                Poll::Ready(Ok(false)) => return Poll::Ready(Ok(None)),
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                 Poll::Pending => return Poll::Pending,
-            };
-            let Some(raw) = raw else { return Poll::Ready(Ok(None)) };
-            let bytes = match &self.engine {
-                Engine::Slots(slots) => slots.bytes(&raw),
-                Engine::Inline(inline) => inline.bytes(),
+            }
+            let (raw, bytes) = match &mut self.engine {
+                Engine::Slots(slots) => slots.current(),
+                Engine::Inline(inline) => inline.current(),
             };
             match &mut self.order {
                 Some(order) if raw.index != order.next => {
@@ -210,15 +222,15 @@ where
 }
 
 #[inline]
-fn outcome<T: Wire>(raw: Raw, bytes: &[u8]) -> Outcome<T> {
-    let Raw { index, slot, attempt, elapsed, body } = raw;
-    let fail = |fault: Fault, stderr| Failure { chunk: index, attempt, slot, kind: fault.kind, message: fault.message, stderr };
-    let result = match body {
+fn outcome<T: Wire>(raw: &mut Raw, bytes: &[u8]) -> Outcome<T> {
+    let Raw { index, slot, attempt, elapsed, .. } = *raw;
+    let elapsed = Duration::from_nanos(elapsed);
+    let result = match raw.body.take() {
         Body::Value(codec, _) => decode(codec, bytes).map_err(|reason| {
             let message = format!("`{}`: {reason}", std::any::type_name::<T>());
-            fail(Fault::new(FailureKind::UndecodableResult, message), Vec::new())
+            Fault::new(FailureKind::UndecodableResult, message).of(index, attempt, slot, Vec::new())
         }),
-        Body::Fault(fault, stderr) => Err(fail(fault, stderr)),
+        Body::Failed(failure) => Err(failure),
     };
     Outcome { index, slot, attempt, elapsed, result }
 }
@@ -233,16 +245,16 @@ fn nested_note(reporter: &mut dyn Reporter) {
 }
 
 /// The input as the engine takes it: encoded.
-struct Encoder<S> {
+struct Input<S> {
     source: S,
-    /// What this run's inputs are written in: known from the first one.
-    settled: Option<Codec>,
+    encoder: Encoder,
 }
 
-impl<S: Source> Feed for Encoder<S>
+impl<S: Source> Feed for Input<S>
 where
     S::Item: Wire,
 {
+    #[inline]
     fn poll_encode(
         &mut self,
         cx: &mut Context<'_>,
@@ -254,17 +266,7 @@ where
             Poll::Ready(None) => return Poll::Ready(None),
             Poll::Pending => return Poll::Pending,
         };
-        let start = out.len();
-        let mut encoded = encode(&item, self.settled.unwrap_or(Codec::Postcard), limit, out);
-        if self.settled.is_none()
-            && let Ok(codec) = encoded
-        {
-            if codec == Codec::Postcard && !reads_back::<S::Item>(&out[start..]) {
-                out.truncate(start);
-                encoded = encode(&item, Codec::MessagePack, limit, out);
-            }
-            self.settled = encoded.as_ref().ok().copied();
-        }
+        let encoded = self.encoder.encode(&item, limit, out);
         let type_name = std::any::type_name::<S::Item>();
         Poll::Ready(Some(encoded.map_err(|error| match error {
             EncodeError::TooLarge => Fault::new(
@@ -287,9 +289,10 @@ struct Reorder {
 }
 
 impl Reorder {
-    fn hold(&mut self, raw: Raw, bytes: &[u8]) {
+    fn hold(&mut self, raw: &mut Raw, bytes: &[u8]) {
         self.bytes += bytes.len() + HELD_OVERHEAD;
-        self.held.insert(raw.index, (raw, bytes.to_vec()));
+        let held = Raw { body: raw.body.take(), ..*raw };
+        self.held.insert(raw.index, (held, bytes.to_vec()));
     }
 
     fn pop(&mut self) -> Option<(Raw, Vec<u8>)> {

@@ -121,8 +121,7 @@ impl Settings {
             }
             None => match source(SLOTS_VAR, "slots") {
                 Some(given) => given.parse(parse_slots, &slots_allowed())?,
-                // Respects CPU affinity and cgroup quotas.
-                None => std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
+                None => usable_cores(),
             },
         };
         let progress = match source(PROGRESS_VAR, "progress") {
@@ -131,6 +130,12 @@ impl Settings {
         };
         Ok(Settings { backend, slots, progress })
     }
+}
+
+/// The cores this process may use, by affinity and cgroup quota. Asked once: it reads four files.
+fn usable_cores() -> usize {
+    static CORES: OnceLock<usize> = OnceLock::new();
+    *CORES.get_or_init(|| std::thread::available_parallelism().map_or(1, NonZeroUsize::get))
 }
 
 fn parse_slots(text: &str) -> Option<usize> {

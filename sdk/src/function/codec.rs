@@ -10,7 +10,7 @@ use std::io;
 use postcard::ser_flavors::Flavor;
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::strict::Strict;
+use super::strict::{Strict, Structure, Trail};
 use crate::error::Error;
 
 /// The format of one encoded value.
@@ -41,33 +41,63 @@ pub(crate) enum EncodeError {
     Refused(String),
 }
 
-/// Appends `value` to `out`, as postcard if `first_choice` is postcard and the value allows it.
-/// On an error `out` is as long as before.
-pub(crate) fn encode<T: Serialize + ?Sized>(
-    value: &T,
-    first_choice: Codec,
-    limit: Limit,
-    out: &mut Vec<u8>,
-) -> Result<Codec, EncodeError> {
-    let start = out.len();
-    let end = start.saturating_add(limit.0);
-    if first_choice == Codec::Postcard {
-        let mut serializer = postcard::Serializer { output: Appending { out: &mut *out, end } };
-        match value.serialize(Strict(&mut serializer)) {
-            Ok(()) => return Ok(Codec::Postcard),
-            Err(postcard::Error::SerializeBufferFull) => {
-                out.truncate(start);
-                return Err(EncodeError::TooLarge);
+/// Encodes the values of one run, and learns from them which codec they need.
+#[derive(Debug, Default)]
+pub(crate) struct Encoder {
+    /// A value came that postcard could not give back: all others go as MessagePack too.
+    fallen: bool,
+    /// The structure that postcard is known to give back.
+    proven: u64,
+}
+
+impl Encoder {
+    /// Appends `value` to `out`. Every value whose structure is new is decoded again here, and if that fails it goes as
+    /// MessagePack. On an error `out` is as long as before.
+    #[inline]
+    pub(crate) fn encode<T: Serialize + DeserializeOwned>(
+        &mut self,
+        value: &T,
+        limit: Limit,
+        out: &mut Vec<u8>,
+    ) -> Result<Codec, EncodeError> {
+        if !self.fallen {
+            let start = out.len();
+            let met = Structure::default();
+            match to_postcard(value, &met, limit, out) {
+                // Bit 0 of `proven` is shared with structure, and set by the first value in any case.
+                Ok(()) if (met.bits() | 1) & !self.proven == 0 => return Ok(Codec::Postcard),
+                Ok(()) if reads_back::<T>(&out[start..]) => {
+                    self.proven |= met.bits() | 1;
+                    return Ok(Codec::Postcard);
+                }
+                Err(postcard::Error::SerializeBufferFull) => {
+                    out.truncate(start);
+                    return Err(EncodeError::TooLarge);
+                }
+                // Either postcard cannot say it, in which case MessagePack can, or the user's `Serialize` refuses, in which
+                // case it will refuse again and name the reason.
+                Ok(()) | Err(_) => out.truncate(start),
             }
-            // Either postcard cannot say it, in which case MessagePack can, or the user's `Serialize` refuses,
-            // in which case it will refuse again and name the reason.
-            Err(_) => out.truncate(start),
         }
+        to_message_pack(value, limit, out)?;
+        self.fallen = true;
+        Ok(Codec::MessagePack)
     }
-    let mut bounded = Bounded { out: &mut *out, end, full: false };
+}
+
+#[inline]
+fn to_postcard<T: Serialize>(value: &T, met: &Structure, limit: Limit, out: &mut Vec<u8>) -> postcard::Result<()> {
+    let end = out.len().saturating_add(limit.0);
+    let mut serializer = postcard::Serializer { output: Appending { out, end } };
+    value.serialize(Strict(&mut serializer, Trail::new(met)))
+}
+
+fn to_message_pack<T: Serialize>(value: &T, limit: Limit, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+    let start = out.len();
+    let mut bounded = Bounded { end: start.saturating_add(limit.0), out: &mut *out, full: false };
     let written = value.serialize(&mut rmp_serde::Serializer::new(&mut bounded).with_struct_map());
     let full = bounded.full;
-    written.map(|()| Codec::MessagePack).map_err(|error| {
+    written.map_err(|error| {
         out.truncate(start);
         if full { EncodeError::TooLarge } else { EncodeError::Refused(error.to_string()) }
     })
@@ -88,7 +118,7 @@ pub(crate) fn decode<T: DeserializeOwned>(codec: Codec, bytes: &[u8]) -> Result<
 /// Whether these postcard bytes give back a `T`. The length of a second encoding is compared too: it catches
 /// fields that are written but not read or read but not written, and unlike the bytes themselves it does not
 /// depend on the order of a hash map.
-pub(crate) fn reads_back<T: Serialize + DeserializeOwned>(bytes: &[u8]) -> bool {
+fn reads_back<T: Serialize + DeserializeOwned>(bytes: &[u8]) -> bool {
     decode::<T>(Codec::Postcard, bytes)
         .is_ok_and(|value| postcard::experimental::serialized_size(&value) == Ok(bytes.len()))
 }
@@ -96,15 +126,16 @@ pub(crate) fn reads_back<T: Serialize + DeserializeOwned>(bytes: &[u8]) -> bool 
 /// The data that all chunks of a run share, written so that it can be read back.
 ///
 /// # Errors
-/// [`Error::Shared`] when no codec can write it.
+/// [`Error::Shared`] when no codec can write it, or read it back.
 pub(crate) fn encode_shared<S: Serialize + DeserializeOwned>(shared: &S) -> Result<(Codec, Vec<u8>), Error> {
-    let unlimited = Limit(usize::MAX);
-    let refused = |error| Error::Shared { type_name: std::any::type_name::<S>(), reason: format!("{error:?}") };
+    let unusable = |reason| Error::Shared { type_name: std::any::type_name::<S>(), reason };
     let mut bytes = Vec::new();
-    let mut codec = encode(shared, Codec::Postcard, unlimited, &mut bytes).map_err(refused)?;
-    if codec == Codec::Postcard && !reads_back::<S>(&bytes) {
-        bytes.clear();
-        codec = encode(shared, Codec::MessagePack, unlimited, &mut bytes).map_err(refused)?;
+    let codec = Encoder::default().encode(shared, Limit(usize::MAX), &mut bytes).map_err(|error| match error {
+        EncodeError::Refused(reason) => unusable(reason),
+        EncodeError::TooLarge => unusable("it does not fit into memory".into()),
+    })?;
+    if codec == Codec::MessagePack {
+        decode::<S>(codec, &bytes).map_err(unusable)?;
     }
     Ok((codec, bytes))
 }

@@ -6,7 +6,7 @@ mod shape;
 mod strict;
 mod table;
 
-pub(crate) use codec::{Codec, EncodeError, Limit, decode, encode, encode_shared, reads_back};
+pub(crate) use codec::{Codec, EncodeError, Encoder, Limit, decode, encode_shared};
 pub(crate) use executor::enter_runtime;
 pub(crate) use shape::{ByReply, ByTry, Call, Entry, PerItem, Run, Shared, WithShared, assert_captures_nothing};
 pub use shape::{Reply, TryReply, Wire};

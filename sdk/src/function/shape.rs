@@ -6,7 +6,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
     Codec, Limit,
-    codec::{EncodeError, decode, encode, reads_back},
+    codec::{EncodeError, Encoder, decode},
     executor,
     table::{conjure, type_bits},
 };
@@ -167,8 +167,8 @@ pub(crate) struct Call<'a> {
     pub(crate) input: &'a [u8],
     pub(crate) codec: Codec,
     pub(crate) shared: &'a Shared,
-    /// What this run's results are written in; falls to MessagePack at the first that needs it.
-    pub(crate) reply_codec: &'a mut Option<Codec>,
+    /// Writes this run's results.
+    pub(crate) replies: &'a mut Encoder,
     pub(crate) limit: Limit,
 }
 
@@ -236,7 +236,7 @@ where
         ) -> Result<Codec, Fault> {
             let item: I = decode(call.codec, call.input).map_err(|error| undecodable::<I>(&error))?;
             let value = A::settle(conjure::<F>()(item))?;
-            encode_reply(&value, call.reply_codec, call.limit, out)
+            encode_reply(&value, call.replies, call.limit, out)
         }
         Entry { id: type_bits::<Self>(), function: type_bits::<F>(), name: type_name::<F>(), run: run::<F, I, R, A> }
     }
@@ -258,7 +258,7 @@ where
             let shared = call.shared.get::<S>()?;
             let item: I = decode(call.codec, call.input).map_err(|error| undecodable::<I>(&error))?;
             let value = A::settle(conjure::<F>()(shared, item))?;
-            encode_reply(&value, call.reply_codec, call.limit, out)
+            encode_reply(&value, call.replies, call.limit, out)
         }
         Entry {
             id: type_bits::<Self>(),
@@ -280,36 +280,17 @@ pub(crate) const fn assert_captures_nothing<F>() {
     );
 }
 
-fn encode_reply<O: Wire>(
-    value: &O,
-    settled: &mut Option<Codec>,
-    limit: Limit,
-    out: &mut Vec<u8>,
-) -> Result<Codec, Fault> {
-    let start = out.len();
-    let write = |codec, out: &mut Vec<u8>| {
-        encode(value, codec, limit, out).map_err(|error| match error {
-            EncodeError::TooLarge => Fault::new(
-                FailureKind::ResultTooLarge { limit: limit.0 as u64 },
-                format!("`{}` takes more than {} bytes", type_name::<O>(), limit.0),
-            ),
-            EncodeError::Refused(reason) => {
-                Fault::new(FailureKind::UnencodableResult, format!("`{}`: {reason}", type_name::<O>()))
-            }
-        })
-    };
-    match *settled {
-        Some(codec) => write(codec, out),
-        None => {
-            let mut codec = write(Codec::Postcard, out)?;
-            if codec == Codec::Postcard && !reads_back::<O>(&out[start..]) {
-                out.truncate(start);
-                codec = write(Codec::MessagePack, out)?;
-            }
-            *settled = Some(codec);
-            Ok(codec)
+#[inline]
+fn encode_reply<O: Wire>(value: &O, replies: &mut Encoder, limit: Limit, out: &mut Vec<u8>) -> Result<Codec, Fault> {
+    replies.encode(value, limit, out).map_err(|error| match error {
+        EncodeError::TooLarge => Fault::new(
+            FailureKind::ResultTooLarge { limit: limit.0 as u64 },
+            format!("`{}` takes more than {} bytes", type_name::<O>(), limit.0),
+        ),
+        EncodeError::Refused(reason) => {
+            Fault::new(FailureKind::UnencodableResult, format!("`{}`: {reason}", type_name::<O>()))
         }
-    }
+    })
 }
 
 fn undecodable<T>(reason: &str) -> Fault {

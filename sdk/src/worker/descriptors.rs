@@ -10,7 +10,7 @@ use std::{
 };
 
 use rustix::{
-    fs::{MemfdFlags, ftruncate, memfd_create},
+    fs::{MemfdFlags, OFlags, fcntl_setfl, ftruncate, memfd_create},
     io::{Errno, FdFlags, fcntl_dupfd_cloexec, fcntl_setfd},
     mm::{MapFlags, ProtFlags, mmap, munmap},
     time::{ClockId, clock_gettime},
@@ -25,7 +25,8 @@ use rustix::{
 #[repr(C)]
 struct Words {
     claimed: AtomicU64,
-    /// When the chunk in `claimed` was begun: nanoseconds of the monotonic clock, which all processes share.
+    /// When the chunk in `claimed` was begun: nanoseconds of the monotonic clock, which all processes share. Zero while no
+    /// chunk is in user code: a slot may wait long to hand over a result, and that is not the chunk's time or fault.
     started: AtomicU64,
     /// Processor time the slot has used so far, in nanoseconds.
     processor: AtomicU64,
@@ -78,16 +79,26 @@ impl Page {
         words.claimed.compare_exchange(number - 1, number, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 
+    /// The chunk claimed last has left user code.
+    #[inline]
+    pub(super) fn finish(&self) {
+        self.words().started.store(0, Ordering::Relaxed);
+    }
+
     /// The parent takes back every chunk up to `last` that is not begun, and learns which was begun last.
     pub(super) fn take_back(&self, last: u64) -> u64 {
         // Never lower than `last` before, since numbers are sent in order: so this is a swap that cannot move back.
         self.words().claimed.fetch_max(last, Ordering::AcqRel)
     }
 
-    /// The chunk begun last and when, by the monotonic clock in nanoseconds.
-    pub(super) fn running(&self) -> (u64, u64) {
-        let claimed = self.words().claimed.load(Ordering::Acquire);
-        (claimed, self.words().started.load(Ordering::Relaxed))
+    /// The chunk begun last.
+    pub(super) fn claimed(&self) -> u64 {
+        self.words().claimed.load(Ordering::Acquire)
+    }
+
+    /// When the chunk in user code was begun, by the monotonic clock in nanoseconds; `None` if none is in there.
+    pub(super) fn started(&self) -> Option<u64> {
+        Some(self.words().started.load(Ordering::Relaxed)).filter(|started| *started != 0)
     }
 
     pub(super) fn set_processor_time(&self, nanos: u64) {
@@ -123,6 +134,7 @@ pub(super) struct Pipes {
 /// Moves the pipes away from stdin and stdout, which then are empty input and stderr.
 pub(super) fn take_pipes() -> io::Result<Pipes> {
     let requests = move_up(io::stdin().as_fd())?;
+    fcntl_setfl(&requests, OFlags::NONBLOCK)?;
     let results = move_up(io::stdout().as_fd())?;
     rustix::stdio::dup2_stdin(fs::File::open("/dev/null")?)?;
     rustix::stdio::dup2_stdout(io::stderr())?;

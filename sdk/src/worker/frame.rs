@@ -10,7 +10,7 @@
 //!     kind 0, 1:       a value in the codec of that number;   kind 2: a Fault, as postcard
 //! ```
 
-use std::{fs, hash::DefaultHasher, hash::Hasher, io, os::linux::fs::MetadataExt, time::Duration};
+use std::{fs, hash::DefaultHasher, hash::Hasher, io, os::linux::fs::MetadataExt};
 
 use serde::{Deserialize, Serialize};
 
@@ -156,7 +156,8 @@ pub(super) struct Record {
     /// Low half of the chunk's number.
     pub(super) number: u32,
     pub(super) length: usize,
-    pub(super) elapsed: Duration,
+    /// Nanoseconds.
+    pub(super) elapsed: u64,
     pub(super) content: Content,
 }
 
@@ -172,7 +173,7 @@ impl Record {
             Content::Value(codec) => codec as u64,
             Content::Fault => FAULT,
         };
-        let nanos = (self.elapsed.as_nanos() as u64).min((1 << 56) - 1); // two years
+        let nanos = self.elapsed.min((1 << 56) - 1); // two years
         bytes[..4].copy_from_slice(&self.number.to_le_bytes());
         bytes[4..8].copy_from_slice(&(self.length as u32).to_le_bytes());
         bytes[8..RECORD].copy_from_slice(&(kind | nanos << 8).to_le_bytes());
@@ -193,7 +194,7 @@ impl Record {
         Ok(Record {
             number: u32_at(bytes, 0),
             length: u32_at(bytes, 4) as usize,
-            elapsed: Duration::from_nanos(last >> 8),
+            elapsed: last >> 8,
             content,
         })
     }

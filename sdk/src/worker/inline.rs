@@ -12,15 +12,16 @@ use super::{
 };
 use crate::{
     failure::{FailureKind, Fault},
-    function::{Call, Codec, Limit, Run, Shared, enter_runtime},
+    function::{Call, Codec, Encoder, Limit, Run, Shared, enter_runtime},
 };
 
 pub(crate) struct Inline {
+    current: Raw,
     run: Run,
     shared: Shared,
     retries: u32,
     limit: Limit,
-    reply_codec: Option<Codec>,
+    replies: Encoder,
     next_index: usize,
     input: Vec<u8>,
     output: Vec<u8>,
@@ -30,7 +31,8 @@ pub(crate) struct Inline {
 
 impl Inline {
     pub(crate) fn new(run: Run, shared: Shared, retries: u32, limit: Limit) -> Inline {
-        Inline { run, shared, retries, limit, reply_codec: None, next_index: 0, input: Vec::new(), output: Vec::new(), bytes_in: 0, bytes_back: 0 }
+        let current = Raw { index: 0, slot: None, attempt: 0, elapsed: 0, body: Body::Value(Codec::Postcard, 0..0) };
+        Inline { current, run, shared, retries, limit, replies: Encoder::default(), next_index: 0, input: Vec::new(), output: Vec::new(), bytes_in: 0, bytes_back: 0 }
     }
 
     /// Bytes of encoded inputs and results so far.
@@ -38,16 +40,17 @@ impl Inline {
         (self.bytes_in, self.bytes_back)
     }
 
-    pub(crate) fn bytes(&self) -> &[u8] {
-        &self.output
+    /// The chunk that the last poll gave, and its value's bytes.
+    pub(crate) fn current(&mut self) -> (&mut Raw, &[u8]) {
+        (&mut self.current, &self.output)
     }
 
-    /// Runs the next chunk to its end.
-    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>, feed: &mut dyn Feed) -> Poll<Option<Raw>> {
+    /// Runs the next chunk to its end; false when there is none.
+    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>, feed: &mut dyn Feed) -> Poll<bool> {
         self.input.clear();
         let encoded = match feed.poll_encode(cx, self.limit, &mut self.input) {
             Poll::Ready(Some(encoded)) => encoded,
-            Poll::Ready(None) => return Poll::Ready(None),
+            Poll::Ready(None) => return Poll::Ready(false),
             Poll::Pending => return Poll::Pending,
         };
         let started = Instant::now();
@@ -56,12 +59,13 @@ impl Inline {
             loop {
                 attempts += 1;
                 match self.attempt(codec) {
-                    Err(fault) if fault.kind.is_retryable() && attempts <= self.retries => {}
+                    Err(fault) if fault.is_retryable() && attempts <= self.retries => {}
                     result => return result,
                 }
             }
         });
         let index = self.next_index;
+        let slot = (attempts > 0).then_some(0);
         self.next_index += 1;
         self.bytes_in += self.input.len() as u64;
         let body = match result {
@@ -69,10 +73,11 @@ impl Inline {
                 self.bytes_back += self.output.len() as u64;
                 Body::Value(codec, 0..self.output.len())
             }
-            Err(fault) => Body::Fault(fault, Vec::new()),
+            Err(fault) => Body::Failed(fault.of(index, attempts, slot, Vec::new())),
         };
-        let slot = (attempts > 0).then_some(0);
-        Poll::Ready(Some(Raw { index, slot, attempt: attempts, elapsed: started.elapsed(), body }))
+        let elapsed = started.elapsed().as_nanos() as u64;
+        self.current = Raw { index, slot, attempt: attempts, elapsed, body };
+        Poll::Ready(true)
     }
 
     fn attempt(&mut self, codec: Codec) -> Result<Codec, Fault> {
@@ -84,7 +89,7 @@ impl Inline {
             input: &self.input,
             codec,
             shared: &self.shared,
-            reply_codec: &mut self.reply_codec,
+            replies: &mut self.replies,
             limit: self.limit,
         };
         attempt(self.run, call, &mut self.output)

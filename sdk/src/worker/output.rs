@@ -62,18 +62,20 @@ impl Output {
     }
 
     /// Adds a whole record. It goes out when enough is gathered, at the next [`flush`](Output::flush), or after a
-    /// millisecond by the guard.
-    pub(super) fn push(&self, record: &[u8]) -> io::Result<()> {
+    /// millisecond by the guard. True if it has waited for the pipe.
+    pub(super) fn push(&self, record: &[u8]) -> io::Result<bool> {
         let mut gathered = self.shared.gathered();
         if record.len() >= GATHERED_BYTES {
             self.shared.flush(&mut gathered)?;
-            return self.shared.write(record);
+            self.shared.write(record)?;
+            return Ok(true);
         }
         gathered.extend_from_slice(record);
-        if gathered.len() >= GATHERED_BYTES {
+        let full = gathered.len() >= GATHERED_BYTES;
+        if full {
             self.shared.flush(&mut gathered)?;
         }
-        Ok(())
+        Ok(full)
     }
 
     pub(super) fn flush(&self) -> io::Result<()> {

@@ -1,10 +1,9 @@
 //! Slots that stay warm between maps.
 
 use std::{
-    collections::BTreeMap,
     ffi::OsString,
     path::PathBuf,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use rustix::process::{Resource, Rlimit, getrlimit};
@@ -13,55 +12,79 @@ use super::{process::ExtraEnv, slot::Slot};
 
 /// Everything a process takes from its parent at its start. A slot serves a map only while these are what the map's own
 /// new slots would get.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Surroundings {
-    environment: BTreeMap<OsString, OsString>,
+    environment: Vec<(OsString, OsString)>,
     directory: Option<PathBuf>,
-    limits: Vec<Rlimit>,
-    pub(crate) extra_env: ExtraEnv,
+    limits: [Rlimit; 7],
+    pub(super) extra_env: ExtraEnv,
 }
 
-static WARM: Mutex<Vec<(Surroundings, Slot)>> = Mutex::new(Vec::new());
+/// The warm slots; all have the surroundings of the first.
+static WARM: Mutex<Vec<(Arc<Surroundings>, Slot)>> = Mutex::new(Vec::new());
 
 impl Surroundings {
-    /// As they are now, with what `.env(..)` adds.
-    pub(crate) fn now(extra_env: ExtraEnv) -> Surroundings {
-        const LIMITS: [Resource; 7] = [
-            Resource::As,
-            Resource::Core,
-            Resource::Cpu,
-            Resource::Data,
-            Resource::Fsize,
-            Resource::Nofile,
-            Resource::Stack,
-        ];
-        Surroundings {
-            environment: std::env::vars_os().collect(),
-            directory: std::env::current_dir().ok(),
-            limits: LIMITS.map(getrlimit).into(),
-            extra_env,
+    /// As they are now, with what `.env(..)` adds. Slots that are warm in others are ended: a program that changes its
+    /// directory or environment seldom changes it back.
+    pub(crate) fn now(extra_env: ExtraEnv) -> Arc<Surroundings> {
+        let directory = std::env::current_dir().ok();
+        let limits = limits();
+        let mut warm = warm();
+        if let Some((known, _)) = warm.last() {
+            // Compared as they come: this is most of what a warm `cloud::call` costs on this side.
+            let unchanged = known.directory == directory
+                && known.limits == limits
+                && known.extra_env == extra_env
+                && same(&known.environment, std::env::vars_os());
+            if unchanged {
+                return Arc::clone(known);
+            }
+            warm.clear();
         }
+        Arc::new(Surroundings { environment: std::env::vars_os().collect(), directory, limits, extra_env })
     }
 }
 
-/// A warm slot for these surroundings.
-pub(super) fn take(surroundings: &Surroundings) -> Option<Slot> {
-    let mut warm = WARM.lock().unwrap_or_else(PoisonError::into_inner);
-    // Those from other surroundings will not be asked for again: a program that changes its directory or environment
-    // seldom changes it back.
-    warm.retain(|(of, _)| of == surroundings);
-    while let Some((_, mut slot)) = warm.pop() {
-        if !slot.is_dead() {
-            return Some(slot);
-        }
-    }
-    None
+/// In the same order too, which changes only when variables do.
+fn same(known: &[(OsString, OsString)], now: impl Iterator<Item = (OsString, OsString)>) -> bool {
+    let mut known = known.iter();
+    let all = now.into_iter().all(|variable| known.next() == Some(&variable));
+    all && known.next().is_none()
+}
+
+fn limits() -> [Rlimit; 7] {
+    [
+        Resource::As,
+        Resource::Core,
+        Resource::Cpu,
+        Resource::Data,
+        Resource::Fsize,
+        Resource::Nofile,
+        Resource::Stack,
+    ]
+    .map(getrlimit)
+}
+
+fn warm() -> MutexGuard<'static, Vec<(Arc<Surroundings>, Slot)>> {
+    WARM.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A warm slot in these surroundings. One that died in the meantime is found out like any other that dies.
+pub(super) fn take(surroundings: &Arc<Surroundings>) -> Option<Slot> {
+    let mut warm = warm();
+    warm.pop_if(|(of, _)| Arc::ptr_eq(of, surroundings)).map(|(_, slot)| slot)
 }
 
 /// Keeps a slot for the next map, if it is fit for one.
-pub(super) fn give(surroundings: &Surroundings, mut slot: Slot) {
-    if slot.is_idle() {
-        slot.rest();
-        WARM.lock().unwrap_or_else(PoisonError::into_inner).push((surroundings.clone(), slot));
+pub(super) fn give(surroundings: &Arc<Surroundings>, mut slot: Slot) {
+    slot.rest();
+    if !slot.is_idle() {
+        return;
+    }
+    let mut warm = warm();
+    let current = warm.last().map_or(surroundings, |(current, _)| current).clone();
+    // Two maps at a time have each noted the same surroundings, or one of them has begun in other, newer ones.
+    if Arc::ptr_eq(&current, surroundings) || current == *surroundings {
+        warm.push((current, slot));
     }
 }

@@ -13,7 +13,6 @@ use std::{
     thread,
 };
 
-use async_io::Async;
 use rustix::{
     buffer::spare_capacity,
     event::{PollFd, PollFlags, poll},
@@ -44,7 +43,7 @@ pub(crate) type ExtraEnv = BTreeMap<OsString, OsString>;
 /// A running slot process. Dropping it kills its process group; a thread of its own reaps it.
 #[derive(Debug)]
 pub(super) struct Process {
-    ended: Arc<Async<OwnedFd>>,
+    ended: Arc<OwnedFd>,
     minder: Arc<Minder>,
 }
 
@@ -52,11 +51,11 @@ pub(super) struct Process {
 #[derive(Debug)]
 pub(super) struct Started {
     pub(super) process: Process,
-    pub(super) requests: Async<OwnedFd>,
+    pub(super) requests: Arc<OwnedFd>,
     /// The slot's own end of `requests`, held open here too: a write can then never meet a broken pipe, whose signal
     /// would kill a client that has reset SIGPIPE. Death is told by the process descriptor instead.
     pub(super) _requests_far_end: OwnedFd,
-    pub(super) results: Async<OwnedFd>,
+    pub(super) results: Arc<OwnedFd>,
     pub(super) page: Page,
     pub(super) nonce: u64,
 }
@@ -92,7 +91,7 @@ impl Process {
             .process_group(0)
             .spawn()?;
         let pid = Pid::from_raw(child.id() as i32).ok_or(Errno::SRCH)?;
-        let ended = Arc::new(Async::new_nonblocking(pidfd_open(pid, PidfdFlags::empty())?)?);
+        let ended = Arc::new(pidfd_open(pid, PidfdFlags::empty())?);
         let minder = Arc::new(Minder { pid, heard: Mutex::new(Heard::from(stderr)) });
         let process = Process { ended: Arc::clone(&ended), minder: Arc::clone(&minder) };
         thread::Builder::new()
@@ -101,16 +100,16 @@ impl Process {
             .spawn(move || minder.attend(&ended))?;
         Ok(Started {
             process,
-            requests: Async::new_nonblocking(requests)?,
+            requests: Arc::new(requests),
             _requests_far_end: requests_far_end,
-            results: Async::new_nonblocking(results)?,
+            results: Arc::new(results),
             page,
             nonce,
         })
     }
 
     /// Readable from the moment that the process is dead.
-    pub(super) fn ended(&self) -> &Async<OwnedFd> {
+    pub(super) fn ended(&self) -> &Arc<OwnedFd> {
         &self.ended
     }
 
@@ -256,7 +255,7 @@ impl Minder {
         }
     }
 
-    fn attend(&self, ended: &Async<OwnedFd>) {
+    fn attend(&self, ended: &OwnedFd) {
         let Ok(stderr) = self.heard().stderr.try_clone() else { return };
         let mut open = true;
         loop {

@@ -4,13 +4,14 @@ use std::{
     io::{self, Write},
     os::fd::OwnedFd,
     sync::atomic::{AtomicU8, Ordering},
-    time::Duration,
 };
 
 use rustix::{
     buffer::spare_capacity,
+    event::{PollFd, PollFlags, Timespec, poll},
     io::{Errno, read},
     process::Pid,
+    thread::sched_yield,
     time::{ClockId, clock_gettime},
 };
 
@@ -23,8 +24,8 @@ use super::{
 };
 use crate::{
     failure::{FailureKind, Fault},
-    function::{Call, Codec, Limit, Run, Shared, enter_runtime, find},
-    names::SLOT_VAR,
+    function::{Call, Codec, Encoder, Limit, Run, Shared, enter_runtime, find},
+    names::{SLOT_VAR, SPIN},
 };
 
 /// What this process is.
@@ -90,6 +91,8 @@ struct Server {
     output: Output,
     /// Results may still be gathered in `output`.
     unflushed: bool,
+    /// When the parent was last told the processor time used.
+    processor_told: u64,
     /// Bytes read; `used` of them are done with.
     inbox: Vec<u8>,
     used: usize,
@@ -103,7 +106,7 @@ struct CurrentRun {
     function: Result<Run, Fault>,
     shared: Shared,
     limit: Limit,
-    reply_codec: Option<Codec>,
+    replies: Encoder,
 }
 
 impl Server {
@@ -123,13 +126,14 @@ impl Server {
             page,
             output,
             unflushed: false,
+            processor_told: 0,
             inbox: Vec::new(),
             used: 0,
             run: CurrentRun {
                 function: Err(Fault::new(FailureKind::UndecodableInput, "no run was announced")),
                 shared: Shared::default(),
                 limit: Limit(0),
-                reply_codec: None,
+                replies: Encoder::default(),
             },
             record: Vec::new(),
         })
@@ -162,7 +166,7 @@ impl Server {
             function,
             shared: run.shared.and_then(Codec::from_byte).map_or_else(Shared::default, |c| Shared::new(c, shared.to_vec())),
             limit: Limit(usize::try_from(run.max_bytes).map_err(io::Error::other)?),
-            reply_codec: None,
+            replies: Encoder::default(),
         };
         Ok(())
     }
@@ -187,7 +191,7 @@ impl Server {
                         input,
                         codec,
                         shared: &self.run.shared,
-                        reply_codec: &mut self.run.reply_codec,
+                        replies: &mut self.run.replies,
                         limit: self.run.limit,
                     };
                     attempt(*run, call, &mut self.record)
@@ -202,11 +206,14 @@ impl Server {
                 }
             };
             let end = monotonic_nanos();
-            let elapsed = Duration::from_nanos(end - now);
+            let elapsed = end - now;
+            self.page.finish();
             now = end;
             let length = self.record.len() - RECORD;
             Record { number: number as u32, length, elapsed, content }.write(&mut self.record);
-            self.output.push(&self.record)?;
+            if self.output.push(&self.record)? {
+                now = monotonic_nanos(); // it may have waited for room in the pipe
+            }
             self.unflushed = true;
         }
         Ok(())
@@ -215,7 +222,7 @@ impl Server {
     fn next_header(&mut self) -> io::Result<Option<Header>> {
         if self.inbox.len() - self.used < HEADER {
             // Nothing more to do at hand: everything finished goes out before this blocks.
-            self.pause()?;
+            self.pause(monotonic_nanos())?;
         }
         if !self.fetch(HEADER)? {
             return Ok(None);
@@ -225,9 +232,14 @@ impl Server {
         Ok(Some(header))
     }
 
-    fn pause(&mut self) -> io::Result<()> {
-        let processor = clock_gettime(ClockId::ProcessCPUTime);
-        self.page.set_processor_time(processor.tv_sec as u64 * 1_000_000_000 + processor.tv_nsec as u64);
+    fn pause(&mut self, now: u64) -> io::Result<()> {
+        // Not each time: asking takes a system call, and a call's answer waits for it.
+        const OFTEN_ENOUGH: u64 = 1_000_000;
+        if now - self.processor_told >= OFTEN_ENOUGH {
+            self.processor_told = now;
+            let processor = clock_gettime(ClockId::ProcessCPUTime);
+            self.page.set_processor_time(processor.tv_sec as u64 * 1_000_000_000 + processor.tv_nsec as u64);
+        }
         self.output.flush()?;
         self.unflushed = false;
         // What user code printed without a newline.
@@ -253,9 +265,26 @@ impl Server {
                 Ok(0) => return Ok(false),
                 Ok(_) => {}
                 Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => self.wait_for_requests()?,
                 Err(error) => return Err(error.into()),
             }
         }
         Ok(true)
+    }
+
+    /// Returns when there may be something to read.
+    fn wait_for_requests(&self) -> io::Result<()> {
+        let mut request = [PollFd::new(&self.requests, PollFlags::IN)];
+        let give_up = monotonic_nanos() + SPIN.as_nanos() as u64;
+        while monotonic_nanos() < give_up {
+            sched_yield();
+            if poll(&mut request, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }))? > 0 {
+                return Ok(());
+            }
+        }
+        match poll(&mut request, None) {
+            Ok(_) | Err(Errno::INTR) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 }

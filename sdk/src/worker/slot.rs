@@ -2,17 +2,19 @@
 
 use std::{
     collections::VecDeque,
-    io,
+    io::{self, IoSlice},
     ops::Range,
+    os::fd::OwnedFd,
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
 
+use async_io::Async;
 use rustix::{
     buffer::spare_capacity,
     event::{PollFd, PollFlags},
-    io::{Errno, read, write},
+    io::{Errno, read, writev},
 };
 
 use super::{
@@ -116,6 +118,15 @@ enum Frame {
     Chunks(Sent),
 }
 
+impl Frame {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Frame::Run(bytes) => bytes,
+            Frame::Chunks(sent) => &sent.batch.frame,
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Sent {
     batch: Batch,
@@ -142,7 +153,8 @@ impl Sent {
 #[derive(Debug)]
 pub(super) struct Arrived {
     pub(super) place: Place,
-    pub(super) elapsed: Duration,
+    /// Nanoseconds.
+    pub(super) elapsed: u64,
     pub(super) content: ArrivedContent,
 }
 
@@ -163,9 +175,29 @@ pub(super) struct Wreck {
     pub(super) exit: Exit,
 }
 
+/// The slot's descriptors with the reactor. Made when an executor first waits for this slot: a program that only blocks
+/// never starts the reactor's thread.
+#[derive(Debug)]
+struct Bells {
+    results: Async<Arc<OwnedFd>>,
+    ended: Async<Arc<OwnedFd>>,
+    requests: Async<Arc<OwnedFd>>,
+}
+
+impl Bells {
+    fn new(started: &Started) -> io::Result<Bells> {
+        Ok(Bells {
+            results: Async::new_nonblocking(Arc::clone(&started.results))?,
+            ended: Async::new_nonblocking(Arc::clone(started.process.ended()))?,
+            requests: Async::new_nonblocking(Arc::clone(&started.requests))?,
+        })
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Slot {
     started: Started,
+    bells: Option<Bells>,
     greeted: bool,
     inbox: Vec<u8>,
     parsed: usize,
@@ -176,6 +208,8 @@ pub(super) struct Slot {
     /// Numbers: of the last chunk queued, and of the last whose result was taken.
     last_queued: u64,
     last_done: u64,
+    /// Number of the last chunk queued by the run before.
+    before_run: u64,
     /// The chunk that was running when the rest was taken back, and up to which number.
     taken_back: Option<(u64, u64)>,
     in_hand: usize,
@@ -187,6 +221,7 @@ impl Slot {
     pub(super) fn start(extra_env: &ExtraEnv) -> io::Result<Slot> {
         Ok(Slot {
             started: Process::start(extra_env)?,
+            bells: None,
             greeted: false,
             inbox: Vec::new(),
             parsed: 0,
@@ -195,6 +230,7 @@ impl Slot {
             sent_bytes: 0,
             last_queued: 0,
             last_done: 0,
+            before_run: 0,
             taken_back: None,
             in_hand: 0,
             served: 0,
@@ -203,6 +239,7 @@ impl Slot {
     }
 
     /// Chunks sent and not answered.
+    #[inline]
     pub(super) fn in_hand(&self) -> usize {
         self.in_hand
     }
@@ -237,19 +274,26 @@ impl Slot {
         self.greeted && self.in_hand == 0 && self.frames.is_empty() && self.exit.is_none() && self.parsed == self.inbox.len()
     }
 
-    pub(super) fn is_dead(&mut self) -> bool {
-        self.exit = self.exit.or_else(|| self.started.process.exit());
-        self.exit.is_some()
+    /// Whether it was alive in this run: it has begun a chunk of it.
+    pub(super) fn has_begun(&self) -> bool {
+        self.begun_last(self.started.page.claimed()) > self.before_run
     }
 
-    /// Frees what a large run left behind.
+    /// Whether it served a run before this one.
+    pub(super) fn was_warm(&self) -> bool {
+        self.before_run > 0
+    }
+
+    /// Frees what a run left behind.
     pub(super) fn rest(&mut self) {
+        while self.reclaim().is_some() {}
         if self.inbox.capacity() > KEPT_BUFFER {
             self.inbox = Vec::new();
         }
     }
 
     pub(super) fn begin_run(&mut self, frame: Arc<Vec<u8>>) {
+        self.before_run = self.last_queued;
         self.frames.push_back(Frame::Run(frame));
     }
 
@@ -273,18 +317,19 @@ impl Slot {
     /// Writes until the pipe is full; true if anything went.
     pub(super) fn write(&mut self) -> io::Result<bool> {
         let mut any = false;
-        while let Some(frame) = self.frames.get(self.unsent) {
-            let bytes = match frame {
-                Frame::Run(bytes) => bytes.as_slice(),
-                Frame::Chunks(sent) => &sent.batch.frame,
-            };
-            match write(self.started.requests.get_ref(), &bytes[self.sent_bytes..]) {
+        while self.has_unsent() {
+            // A run's frame and its first chunks go together, or the slot would be woken twice.
+            let unsent = |at: usize| self.frames.get(self.unsent + at).map_or(&[][..], Frame::bytes);
+            let pair = [IoSlice::new(&unsent(0)[self.sent_bytes..]), IoSlice::new(unsent(1))];
+            match writev(&self.started.requests, &pair) {
                 Ok(count) => {
                     any = true;
                     self.sent_bytes += count;
-                    if self.sent_bytes == bytes.len() {
+                    while let Some(frame) = self.frames.get(self.unsent)
+                        && self.sent_bytes >= frame.bytes().len()
+                    {
+                        self.sent_bytes -= frame.bytes().len();
                         self.unsent += 1;
-                        self.sent_bytes = 0;
                     }
                 }
                 Err(Errno::INTR) => {}
@@ -303,8 +348,10 @@ impl Slot {
         let before = self.inbox.len();
         while self.inbox.len() - before < READ_AT_ONCE {
             self.inbox.reserve(self.worth_reading());
-            match read(self.started.results.get_ref(), spare_capacity(&mut self.inbox)) {
-                Ok(0) => break,
+            let room = self.inbox.capacity() - self.inbox.len();
+            match read(&self.started.results, spare_capacity(&mut self.inbox)) {
+                // A pipe gives all it has, so less than asked for means that it is empty.
+                Ok(count) if count < room => break,
                 Ok(_) => {}
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => break,
@@ -370,26 +417,27 @@ impl Slot {
             if self.unsent == 0 {
                 return Err(format!("it answered chunk {number}, which it was not given"));
             }
-            self.retire();
+            self.unsent -= 1;
+            self.frames.pop_front();
         }
     }
 
-    /// Takes the first frame out of the queue if it is sent and all its chunks are answered or taken back.
+    /// Takes frames out of the queue that are sent and whose chunks are all answered or taken back, up to one batch.
     pub(super) fn reclaim(&mut self) -> Option<Batch> {
-        let over = match self.frames.front()? {
-            Frame::Run(_) => true,
-            Frame::Chunks(sent) => sent.next(self.last_done).is_none(),
-        };
-        if over && self.unsent > 0 { self.retire() } else { None }
-    }
-
-    fn retire(&mut self) -> Option<Batch> {
-        let frame = self.frames.pop_front();
-        self.unsent -= 1;
-        match frame {
-            Some(Frame::Chunks(sent)) => Some(sent.batch),
-            _ => None,
+        while self.unsent > 0 {
+            let owed = match self.frames.front()? {
+                Frame::Run(_) => None,
+                Frame::Chunks(sent) => sent.next(self.last_done),
+            };
+            if owed.is_some() {
+                return None;
+            }
+            self.unsent -= 1;
+            if let Some(Frame::Chunks(sent)) = self.frames.pop_front() {
+                return Some(sent.batch);
+            }
         }
+        None
     }
 
     /// The input of the chunk whose result was taken last, for another attempt. `None` once its batch is reclaimed.
@@ -408,12 +456,13 @@ impl Slot {
 
     /// How long the chunk in user code has been running; `None` between chunks, as far as is known here.
     pub(super) fn ran_for(&self) -> Option<Duration> {
-        let (claimed, since) = self.started.page.running();
+        let since = self.started.page.started()?;
         let ran = Duration::from_nanos(monotonic_nanos().saturating_sub(since));
-        (self.culprit_of(claimed) > self.last_done).then_some(ran)
+        (self.begun_last(self.started.page.claimed()) > self.last_done).then_some(ran)
     }
 
-    fn culprit_of(&self, claimed: u64) -> u64 {
+    /// The chunk that was begun last, given what the page says: taking chunks back moves that, too.
+    fn begun_last(&self, claimed: u64) -> u64 {
         match self.taken_back {
             Some((running, last)) if claimed == last => running,
             _ => claimed,
@@ -427,7 +476,7 @@ impl Slot {
         if claimed >= last {
             return Vec::new();
         }
-        let running = self.culprit_of(claimed);
+        let running = self.begun_last(claimed);
         self.taken_back = Some((running, last));
         let back: Vec<_> = (claimed + 1..=last).filter_map(|number| self.copy_of(number)).collect();
         for frame in &mut self.frames {
@@ -441,8 +490,7 @@ impl Slot {
 
     /// What is left of a dead slot, once all that it had written is read.
     pub(super) fn wreck(&mut self) -> Wreck {
-        let (claimed, _) = self.started.page.running();
-        let culprit = self.culprit_of(claimed);
+        let culprit = self.started.page.started().map(|_| self.begun_last(self.started.page.claimed()));
         let numbers = self.last_done + 1..=self.last_queued;
         let mut wreck = Wreck {
             culprit: None,
@@ -452,7 +500,7 @@ impl Slot {
         };
         for number in numbers {
             match self.copy_of(number) {
-                Some(chunk) if number == culprit => wreck.culprit = Some(chunk),
+                Some(chunk) if Some(number) == culprit => wreck.culprit = Some(chunk),
                 Some(chunk) => wreck.others.push(chunk),
                 None => {} // taken back before
             }
@@ -475,7 +523,10 @@ impl Slot {
         let mut next = || ready.next().unwrap_or(false);
         let (readable, ended) = (next(), next());
         let writable = self.has_unsent() && next();
-        let mut moved = ended && self.is_dead();
+        if ended {
+            self.exit = self.started.process.exit();
+        }
+        let mut moved = self.exit.is_some();
         if moved {
             // All it ever wrote is in the pipe by now.
             while self.read()? {}
@@ -489,10 +540,14 @@ impl Slot {
     }
 
     /// Asks to be woken for any of the same.
-    pub(super) fn wake_on_events(&self, cx: &mut Context<'_>) -> io::Result<()> {
-        let results = self.started.results.poll_readable(cx);
-        let ended = self.started.process.ended().poll_readable(cx);
-        let room = if self.has_unsent() { self.started.requests.poll_writable(cx) } else { Poll::Pending };
+    pub(super) fn wake_on_events(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        let bells = match &mut self.bells {
+            Some(bells) => bells,
+            none => none.insert(Bells::new(&self.started)?),
+        };
+        let results = bells.results.poll_readable(cx);
+        let ended = bells.ended.poll_readable(cx);
+        let room = if self.unsent < self.frames.len() { bells.requests.poll_writable(cx) } else { Poll::Pending };
         for ready in [results, ended, room] {
             if let Poll::Ready(ready) = ready {
                 ready?;

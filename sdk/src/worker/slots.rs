@@ -18,6 +18,7 @@ use async_io::Timer;
 use rustix::{
     event::{PollFd, Timespec, poll},
     io::Errno,
+    thread::sched_yield,
 };
 
 use super::{
@@ -28,9 +29,9 @@ use super::{
 use crate::{
     error::{Error, Result},
     event::SlotUse,
-    failure::{FailureKind, Fault},
+    failure::{Failure, FailureKind, Fault},
     function::{Codec, Limit},
-    names::{FEED_AHEAD, HELLO_WITHIN, STILLBORN_SLOTS},
+    names::{FEED_AHEAD, HELLO_WITHIN, SPIN, STILLBORN_SLOTS},
 };
 
 /// Waiting for an answer on the pipe itself, before handing over to the reactor's thread: a reactor doubles the latency of
@@ -58,27 +59,41 @@ pub(crate) struct Job {
     pub(crate) retries: u32,
     pub(crate) limit: Limit,
     pub(crate) chunks_per_slot: Option<usize>,
-    pub(crate) surroundings: Surroundings,
+    pub(crate) surroundings: Arc<Surroundings>,
+    /// The caller blocks in each poll until there is an outcome, and has no waker. Its input is never pending.
+    pub(crate) blocking: bool,
 }
 
-/// One finished chunk; a value's bytes are at [`Slots::bytes`] until the next poll.
+/// One finished chunk, its value still encoded.
 #[derive(Debug)]
 pub(crate) struct Raw {
     pub(crate) index: usize,
     pub(crate) slot: Option<usize>,
     pub(crate) attempt: u32,
-    pub(crate) elapsed: Duration,
+    /// Nanoseconds.
+    pub(crate) elapsed: u64,
     pub(crate) body: Body,
 }
 
 #[derive(Debug)]
 pub(crate) enum Body {
     Value(Codec, Range<usize>),
-    Fault(Fault, Vec<String>),
+    Failed(Failure),
+}
+
+impl Body {
+    /// The body; what is left behind is an empty value.
+    #[inline]
+    pub(crate) fn take(&mut self) -> Body {
+        std::mem::replace(self, Body::Value(Codec::Postcard, 0..0))
+    }
 }
 
 pub(crate) struct Slots {
     job: Job,
+    /// The chunk that the last poll gave. Kept in place and read there: handing it up by value through every layer costs
+    /// more than all else that is done for a no-op chunk.
+    current: Raw,
     slots: Vec<Seat>,
     waiting: VecDeque<Waiting>,
     next_index: usize,
@@ -97,6 +112,13 @@ pub(crate) struct Slots {
     bytes_back: u64,
 }
 
+/// What a look at the clocks gave.
+enum Look {
+    Changed,
+    /// Nothing yet; look again after this long, if ever.
+    Again(Option<Duration>),
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Input {
     Open,
@@ -110,6 +132,7 @@ enum Input {
 struct Seat {
     slot: Option<Seated>,
     used: SlotUse,
+    busy_nanos: u64,
 }
 
 struct Seated {
@@ -124,6 +147,7 @@ impl Slots {
     pub(crate) fn new(job: Job) -> Slots {
         Slots {
             job,
+            current: Raw { index: 0, slot: None, attempt: 0, elapsed: 0, body: Body::Value(Codec::Postcard, 0..0) },
             slots: Vec::new(),
             waiting: VecDeque::new(),
             next_index: 0,
@@ -145,16 +169,23 @@ impl Slots {
         self.stalled = stalled;
     }
 
-    /// The bytes of the value handed out last.
-    pub(crate) fn bytes(&self, raw: &Raw) -> &[u8] {
-        match (&raw.body, raw.slot.and_then(|seat| self.slots[seat].slot.as_ref())) {
+    /// The chunk that the last poll gave, and its value's bytes.
+    #[inline]
+    pub(crate) fn current(&mut self) -> (&mut Raw, &[u8]) {
+        let raw = &mut self.current;
+        let bytes = match (&raw.body, raw.slot.and_then(|seat| self.slots[seat].slot.as_ref())) {
             (Body::Value(_, range), Some(seated)) => seated.slot.bytes(range.clone()),
             _ => &[],
-        }
+        };
+        (raw, bytes)
     }
 
     pub(crate) fn slots_used(&self) -> Vec<SlotUse> {
-        self.slots.iter().map(|seat| SlotUse { processor: seat.used.processor + seat.processor_now(), ..seat.used }).collect()
+        self.slots.iter().map(|seat| SlotUse {
+            processor: seat.used.processor + seat.processor_now(),
+            busy: Duration::from_nanos(seat.busy_nanos),
+            ..seat.used
+        }).collect()
     }
 
     /// Bytes of encoded inputs sent and of encoded results received.
@@ -162,99 +193,131 @@ impl Slots {
         (self.bytes_sent, self.bytes_back)
     }
 
-    /// The next finished chunk; `None` when all are.
+    /// Goes on to the next finished chunk, which is then the current one; false when all are done.
     ///
     /// # Errors
     /// When the run cannot go on: a slot cannot be started or is not ours.
-    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>, feed: &mut dyn Feed) -> Poll<Option<Result<Raw>>> {
-        self.poll_step(cx, feed).map(Result::transpose)
+    #[inline]
+    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>, feed: &mut dyn Feed) -> Poll<Result<bool>> {
+        match self.take_finished() {
+            Ok(true) => Poll::Ready(self.hand_out(cx, feed)),
+            Ok(false) => self.work(cx, feed),
+            Err(error) => Poll::Ready(Err(error)),
+        }
     }
 
-    fn poll_step(&mut self, cx: &mut Context<'_>, feed: &mut dyn Feed) -> Poll<Result<Option<Raw>>> {
-        let mut patience = IN_PLACE;
+    /// Before the consumer takes its time with a chunk, the chunk's slot gets more to do.
+    #[inline]
+    fn hand_out(&mut self, cx: &mut Context<'_>, feed: &mut dyn Feed) -> Result<bool> {
+        if let Some(seat) = self.current.slot
+            && self.input != Input::Pending
+            && self.slots[seat].in_hand() <= self.pace.in_hand() / 2
+        {
+            self.feed(cx, feed, seat)?;
+        }
+        Ok(true)
+    }
+
+    /// Feeds, waits and looks at the clocks until something is finished.
+    #[inline(never)]
+    fn work(&mut self, cx: &mut Context<'_>, feed: &mut dyn Feed) -> Poll<Result<bool>> {
+        let mut waited = false;
+        let mut spin_until = None;
         loop {
-            if let Some(raw) = self.take_finished()? {
-                // Before the consumer takes its time with this one, its slot gets more to do.
-                if let Some(seat) = raw.slot {
-                    self.refill(cx, feed, seat)?;
-                }
-                return Poll::Ready(Ok(Some(raw)));
+            if self.take_finished()? {
+                return Poll::Ready(self.hand_out(cx, feed));
             }
             self.feed_all(cx, feed)?;
             if !self.faults.is_empty() {
                 continue;
             }
             if self.input == Input::Ended && self.waiting.is_empty() && self.slots.iter().all(|seat| seat.in_hand() == 0) {
-                return Poll::Ready(Ok(None));
+                return Poll::Ready(Ok(false));
             }
-            if self.exchange(patience)? {
+            let next_look = match self.check_clocks()? {
+                Look::Changed => continue,
+                Look::Again(after) => after,
+            };
+            if self.exchange(Some(Duration::ZERO))? {
+                spin_until = None;
                 continue;
             }
-            if self.check_clocks()? {
-                continue;
+            let now = Instant::now();
+            if now < *spin_until.get_or_insert(now + SPIN) {
+                sched_yield();
+            } else if self.job.blocking {
+                self.exchange(next_look)?;
+            } else if waited {
+                self.wake_on_events(cx, next_look)?;
+                return Poll::Pending;
+            } else {
+                waited = true;
+                self.exchange(Some(IN_PLACE))?;
             }
-            if patience > Duration::ZERO {
-                patience = Duration::ZERO;
-                continue;
-            }
-            self.wake_on_events(cx)?;
-            return Poll::Pending;
         }
     }
 
-    /// The next result that is here already.
-    fn take_finished(&mut self) -> Result<Option<Raw>> {
+    /// Makes the next result that is here already the current one.
+    fn take_finished(&mut self) -> Result<bool> {
         if let Some(raw) = self.faults.pop_front() {
-            return Ok(Some(raw));
+            self.current = raw;
+            return Ok(true);
         }
         for _ in 0..self.slots.len() {
             let turn = self.turn;
-            if let Some(seated) = &mut self.slots[turn].slot {
+            while let Some(seated) = &mut self.slots[turn].slot {
                 match seated.slot.next() {
                     Ok(Some(arrived)) => {
-                        if let Some(raw) = self.book(turn, arrived) {
-                            return Ok(Some(raw));
+                        if self.book(turn, arrived) {
+                            return Ok(true);
                         }
-                        continue;
                     }
                     Ok(None) => {
                         if seated.slot.exit().is_some() {
                             self.bury(turn)?;
+                            if let Some(raw) = self.faults.pop_front() {
+                                self.current = raw;
+                                return Ok(true);
+                            }
                         }
-                        if let Some(raw) = self.faults.pop_front() {
-                            return Ok(Some(raw));
-                        }
+                        break;
                     }
                     Err(reason) => return Err(self.unusable(turn, &reason)),
                 }
             }
-            self.turn = (turn + 1) % self.slots.len();
+            self.turn = if turn + 1 < self.slots.len() { turn + 1 } else { 0 };
         }
-        Ok(None)
+        Ok(false)
     }
 
-    /// Books a result: a value is handed out, a fault perhaps tried again.
-    fn book(&mut self, turn: usize, arrived: Arrived) -> Option<Raw> {
+    /// Books a result: a value becomes the current chunk, a fault perhaps another attempt (then false).
+    #[inline]
+    fn book(&mut self, turn: usize, arrived: Arrived) -> bool {
         let Arrived { place, elapsed, content } = arrived;
         self.stillborn = 0;
         self.pace.learn(elapsed);
         let seat = &mut self.slots[turn];
         seat.used.chunks += 1;
-        seat.used.busy += elapsed;
+        seat.busy_nanos += elapsed;
         match content {
             ArrivedContent::Value(codec, range) => {
                 self.bytes_back += range.len() as u64;
-                Some(Raw {
-                    index: place.index,
-                    slot: Some(turn),
-                    attempt: place.attempt,
-                    elapsed,
-                    body: Body::Value(codec, range),
-                })
+                self.current.index = place.index;
+                self.current.slot = Some(turn);
+                self.current.attempt = place.attempt;
+                self.current.elapsed = elapsed;
+                self.current.body = Body::Value(codec, range);
+                true
             }
             ArrivedContent::Fault(fault) => {
                 let again = seat.slot.as_ref().and_then(|seated| seated.slot.last_answered());
-                self.fail(turn, place, elapsed, fault, again, Vec::new())
+                match self.fail(turn, place, elapsed, fault, again, Vec::new()) {
+                    Some(raw) => {
+                        self.current = raw;
+                        true
+                    }
+                    None => false,
+                }
             }
         }
     }
@@ -264,12 +327,12 @@ impl Slots {
         &mut self,
         turn: usize,
         place: Place,
-        elapsed: Duration,
+        elapsed: u64,
         fault: Fault,
         again: Option<Waiting>,
         last_lines: Vec<String>,
     ) -> Option<Raw> {
-        if fault.kind.is_retryable()
+        if fault.is_retryable()
             && place.attempt <= self.job.retries
             && let Some(mut chunk) = again
         {
@@ -277,13 +340,9 @@ impl Slots {
             self.waiting.push_back(chunk);
             return None;
         }
-        Some(Raw {
-            index: place.index,
-            slot: Some(turn),
-            attempt: place.attempt,
-            elapsed,
-            body: Body::Fault(fault, last_lines),
-        })
+        let failure = fault.of(place.index, place.attempt, Some(turn), last_lines);
+        let Place { index, attempt } = place;
+        Some(Raw { index, slot: Some(turn), attempt, elapsed, body: Body::Failed(failure) })
     }
 
     /// A slot is dead and its last results are taken: the chunk that ran is to blame, the rest goes to others.
@@ -300,7 +359,7 @@ impl Slots {
         match wreck.culprit {
             Some(chunk) => {
                 self.stillborn = 0;
-                let elapsed = seated.slot.ran_for().unwrap_or_default();
+                let elapsed = seated.slot.ran_for().unwrap_or_default().as_nanos() as u64;
                 let fault = match self.job.timeout {
                     Some(limit) if seated.timed_out => Fault::new(
                         FailureKind::Timeout { limit },
@@ -311,12 +370,14 @@ impl Slots {
                 let raw = self.fail(turn, chunk.place, elapsed, fault, Some(chunk), wreck.last_lines);
                 self.faults.extend(raw);
             }
+            // It may have been dead for long; that says nothing about this run.
+            None if seated.slot.was_warm() && !seated.slot.has_begun() => {}
             None => {
                 self.stillborn += 1;
                 if self.stillborn >= STILLBORN_SLOTS {
                     let reason = format!(
-                        "{STILLBORN_SLOTS} slots in a row ended before they began a chunk; the last: {}",
-                        wreck.exit.fault(&wreck.last_lines).message
+                        "{STILLBORN_SLOTS} slots in a row ended outside any chunk and without a result; the last: {}",
+                        wreck.exit.fault(&wreck.last_lines).message()
                     );
                     return Err(Error::Slot { slot: turn, reason, stderr: wreck.last_lines });
                 }
@@ -344,14 +405,6 @@ impl Slots {
                 self.slots.push(Seat::default());
             }
         }
-    }
-
-    /// Keeps a slot supplied while its results are taken one by one.
-    fn refill(&mut self, cx: &mut Context<'_>, feed: &mut dyn Feed, seat: usize) -> Result<()> {
-        if self.input != Input::Pending && self.slots[seat].in_hand() <= self.pace.in_hand() / 2 {
-            self.feed(cx, feed, seat)?;
-        }
-        Ok(())
     }
 
     /// Sends one batch to a slot that has room for it; true if there was one.
@@ -418,8 +471,8 @@ impl Slots {
                         index,
                         slot: None,
                         attempt: 0,
-                        elapsed: Duration::ZERO,
-                        body: Body::Fault(fault, Vec::new()),
+                        elapsed: 0,
+                        body: Body::Failed(fault.of(index, 0, None, Vec::new())),
                     });
                     // A batch is of consecutive chunks, so this one ends here.
                     if batch.chunks() > 0 {
@@ -468,14 +521,17 @@ impl Slots {
         }
     }
 
-    /// Moves bytes both ways, waiting up to `patience` for the first; true if anything moved.
-    fn exchange(&mut self, patience: Duration) -> Result<bool> {
+    /// Moves bytes both ways, waiting up to `patience` (for ever, if `None`) for the first; true if anything moved.
+    fn exchange(&mut self, patience: Option<Duration>) -> Result<bool> {
         let mut fds: Vec<PollFd<'_>> = Vec::with_capacity(3 * self.slots.len());
         for seated in self.slots.iter().filter_map(Seat::busy) {
             seated.slot.events(&mut fds);
         }
-        let timeout = Timespec { tv_sec: 0, tv_nsec: patience.as_nanos() as i64 };
-        match poll(&mut fds, Some(&timeout)) {
+        let patience = patience.map(|patience| Timespec {
+            tv_sec: patience.as_secs() as i64,
+            tv_nsec: i64::from(patience.subsec_nanos()),
+        });
+        match poll(&mut fds, patience.as_ref()) {
             Ok(0) | Err(Errno::INTR) => return Ok(false),
             Ok(_) => {}
             Err(error) => return Err(self.unusable(0, &error)),
@@ -506,8 +562,8 @@ impl Slots {
     }
 
     /// Looks at everything that time decides: slots that never say hello, chunks past their timeout, chunks stuck behind a
-    /// slow one while another slot has nothing to do. True if anything changed. Sets the timer for the next look.
-    fn check_clocks(&mut self) -> Result<bool> {
+    /// slow one while another slot has nothing to do.
+    fn check_clocks(&mut self) -> Result<Look> {
         let input_waits = self.input != Input::Open || self.stalled;
         let hungry = self.waiting.is_empty()
             && input_waits
@@ -546,16 +602,16 @@ impl Slots {
                 }
             }
         }
-        self.timer = next_look.map(Timer::after);
-        Ok(changed)
+        Ok(if changed { Look::Changed } else { Look::Again(next_look) })
     }
 
-    fn wake_on_events(&mut self, cx: &mut Context<'_>) -> Result<()> {
+    fn wake_on_events(&mut self, cx: &mut Context<'_>, next_look: Option<Duration>) -> Result<()> {
         for turn in 0..self.slots.len() {
-            if let Some(seated) = self.slots[turn].busy() {
+            if let Some(seated) = self.slots[turn].slot.as_mut().filter(|seated| seated.slot.in_hand() > 0) {
                 seated.slot.wake_on_events(cx).map_err(|error| self.unusable(turn, &error))?;
             }
         }
+        self.timer = next_look.map(Timer::after);
         if let Some(timer) = &mut self.timer
             && Pin::new(timer).poll(cx).is_ready()
         {
