@@ -96,7 +96,9 @@ impl Error {
                 "write `#[cloud::main]` above `main`, or `cloud::init()` as its first line; \
                  in tests, doctests and benches add the feature `test` of `cloud` to dev-dependencies",
             ),
-            Error::SlotWithoutInit => Some("make `cloud::init()` the first line of `main`, outside any condition"),
+            Error::SlotWithoutInit => {
+                Some("make `cloud::init()` the first line of `main`, outside any condition")
+            }
             Error::Unsupported { .. } => Some("take the option away, or use `.on(Backend::Local)`"),
             Error::Slot { .. } => Some(
                 "a slot runs this same program: `#[cloud::main]` or `cloud::init()` must come first in `main`, \

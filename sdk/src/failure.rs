@@ -108,7 +108,13 @@ impl FailureKind {
         use FailureKind::{Abort, Error, Exit, Panic, Signal, StackOverflow, Timeout};
         matches!(
             self,
-            Error { .. } | Panic { .. } | Exit { .. } | Abort | StackOverflow | Signal { .. } | Timeout { .. }
+            Error { .. }
+                | Panic { .. }
+                | Exit { .. }
+                | Abort
+                | StackOverflow
+                | Signal { .. }
+                | Timeout { .. }
         )
     }
 

@@ -6,8 +6,8 @@ use crate::{
     error::{Error, Result},
     event::Reporter,
     function::{
-        ByReply, ByTry, Codec, Entry, Limit, PerItem, Reply, TryReply, Wire, WithShared, anchor, assert_captures_nothing,
-        encode_shared,
+        ByReply, ByTry, Codec, Entry, Limit, PerItem, Reply, TryReply, Wire, WithShared, anchor,
+        assert_captures_nothing, encode_shared,
     },
     inputs::{Inputs, Iter, Source},
     names::{DEFAULT_MAX_BYTES, MAX_BYTES_LIMIT},
@@ -97,6 +97,7 @@ where
 ///
 /// # Errors
 /// As for [`map`], and [`Error::Shared`] if the shared data cannot be encoded or not be read back.
+#[expect(clippy::needless_pass_by_value, reason = "reads as what it is: handed over, like the items")]
 pub fn map_with<S, F, X, M, R, K>(shared: S, f: F, inputs: X) -> Map<X::Source, R::Output>
 where
     S: Wire,
@@ -149,6 +150,7 @@ where
 ///
 /// # Errors
 /// As for [`map_with`].
+#[expect(clippy::needless_pass_by_value, reason = "reads as what it is: handed over, like the items")]
 pub fn try_map_with<S, F, X, M, R, K>(shared: S, f: F, inputs: X) -> Map<X::Source, R::Output>
 where
     S: Wire,
@@ -335,7 +337,11 @@ impl Plan {
             return wrong("chunks_per_slot", "0".into(), "a positive number");
         }
         if !(1..=MAX_BYTES_LIMIT).contains(&self.max_result) {
-            return wrong("max_result", self.max_result.to_string(), &format!("from 1 to {MAX_BYTES_LIMIT} bytes"));
+            return wrong(
+                "max_result",
+                self.max_result.to_string(),
+                &format!("from 1 to {MAX_BYTES_LIMIT} bytes"),
+            );
         }
         Ok(Limit(self.max_result as usize))
     }

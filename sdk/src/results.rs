@@ -106,7 +106,11 @@ impl<T> Gather<T> for Every {
 
     fn gather(mut outcomes: Gathered<T>) -> Result<Vec<T>> {
         let failures = outcomes.failures_in_order();
-        if failures.is_empty() { Ok(outcomes.values.into_iter().flatten().collect()) } else { Err(Error::Failed(failures)) }
+        if failures.is_empty() {
+            Ok(outcomes.values.into_iter().flatten().collect())
+        } else {
+            Err(Error::Failed(failures))
+        }
     }
 }
 
@@ -124,7 +128,8 @@ impl<T> Gather<T> for Outcomes {
 
     fn gather(mut outcomes: Gathered<T>) -> Result<Self::Output> {
         let mut failures = outcomes.failures_in_order().into_iter().peekable();
-        let chunks = outcomes.values.len().max(failures.clone().last().map_or(0, |failure| failure.chunk + 1));
+        let chunks =
+            outcomes.values.len().max(failures.clone().last().map_or(0, |failure| failure.chunk + 1));
         outcomes.values.resize_with(chunks, || None);
         let mut all = Vec::with_capacity(chunks);
         for (index, value) in outcomes.values.into_iter().enumerate() {
@@ -301,7 +306,9 @@ where
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let next = Pin::new(&mut self.0).poll_next(cx);
-        next.map(|next| next.map(|outcome| outcome.map(|outcome| outcome.result.map(|value| (outcome.index, value)))))
+        next.map(|next| {
+            next.map(|outcome| outcome.map(|outcome| outcome.result.map(|value| (outcome.index, value))))
+        })
     }
 }
 
@@ -351,7 +358,8 @@ where
         }
         loop {
             // Pending only when its slice of time is over.
-            if let Poll::Ready(gathered) = Pin::new(&mut whole).poll(&mut Context::from_waker(Waker::noop())) {
+            if let Poll::Ready(gathered) = Pin::new(&mut whole).poll(&mut Context::from_waker(Waker::noop()))
+            {
                 return gathered;
             }
         }
@@ -363,7 +371,6 @@ where
     I::Item: Wire,
 {
     /// [`stream`](Map::stream) as a blocking iterator.
-    #[expect(clippy::should_implement_trait, reason = "the map itself is a plan; iterating runs it")]
     pub fn iter(self) -> Blocking<I, T> {
         let mut values = self.stream();
         if let Some(form) = values.0.stage.form() {
@@ -388,7 +395,9 @@ where
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            if let Poll::Ready(next) = Pin::new(&mut self.0).poll_next(&mut Context::from_waker(Waker::noop())) {
+            if let Poll::Ready(next) =
+                Pin::new(&mut self.0).poll_next(&mut Context::from_waker(Waker::noop()))
+            {
                 return next;
             }
         }

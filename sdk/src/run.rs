@@ -18,7 +18,9 @@ use crate::{
     names::{REORDER_BYTES, SLOT_VAR},
     progress,
     settings::{Backend, Settings},
-    worker::{Body, Feed, Inline, Job, Raw, RunFrame, Slots, Surroundings, is_initialised, is_slot, run_frame},
+    worker::{
+        Body, Feed, Inline, Job, Raw, RunFrame, Slots, Surroundings, is_initialised, is_slot, run_frame,
+    },
 };
 
 /// How often progress is reported at most.
@@ -123,7 +125,10 @@ where
             started: Instant::now(),
             reported: Instant::now(),
             chunks: input.source.remaining(),
-            summary: Summary { label: label.unwrap_or_else(|| plan.entry.name.to_string()), ..Summary::default() },
+            summary: Summary {
+                label: label.unwrap_or_else(|| plan.entry.name.to_string()),
+                ..Summary::default()
+            },
         };
         log.begin(settings.backend.name(), slots);
         let order = form.ordered.then(Reorder::default);
@@ -325,7 +330,7 @@ impl Log {
             self.summary.failed += 1;
             self.reporter.report(&Event::ChunkFailed { failure });
         }
-        if self.summary.chunks % OUTCOMES_PER_LOOK == 0 || outcome.elapsed > REPORT_EVERY / 10 {
+        if self.summary.chunks.is_multiple_of(OUTCOMES_PER_LOOK) || outcome.elapsed > REPORT_EVERY / 10 {
             self.look();
         }
     }

@@ -98,14 +98,24 @@ impl Settings {
             path: path.clone(),
             reason: reason.clone(),
         })?;
-        Settings::from_sources(asked, &|name| std::env::var_os(name).map(|v| v.to_string_lossy().into_owned()), file)
+        Settings::from_sources(
+            asked,
+            &|name| std::env::var_os(name).map(|v| v.to_string_lossy().into_owned()),
+            file,
+        )
     }
 
-    fn from_sources(asked: &Asked, environment: &dyn Fn(&str) -> Option<String>, file: &File) -> Result<Settings> {
+    fn from_sources(
+        asked: &Asked,
+        environment: &dyn Fn(&str) -> Option<String>,
+        file: &File,
+    ) -> Result<Settings> {
         // An empty variable is an unset one, as `CLOUD_SLOTS= program` means.
         let source = |variable: &'static str, key: &'static str| {
             let from_environment = environment(variable).filter(|value| !value.is_empty());
-            from_environment.map(|value| Given { value, origin: format!("`{variable}` (environment)") }).or_else(|| file.get(key))
+            from_environment
+                .map(|value| Given { value, origin: format!("`{variable}` (environment)") })
+                .or_else(|| file.get(key))
         };
         let backend = match &asked.backend {
             Some(backend) => backend.clone(),
@@ -214,7 +224,10 @@ impl File {
         };
         // Top-level keys only, so the line that begins with the key is the one.
         let line = self.text.lines().position(|line| {
-            line.trim_start().trim_start_matches('"').strip_prefix(key).is_some_and(|rest| rest.trim_start_matches('"').trim_start().starts_with('='))
+            line.trim_start()
+                .trim_start_matches('"')
+                .strip_prefix(key)
+                .is_some_and(|rest| rest.trim_start_matches('"').trim_start().starts_with('='))
         });
         let line = line.map_or_else(String::new, |line| format!(", line {}", line + 1));
         Some(Given { value, origin: format!("`{key}` ({}{line})", self.path.display()) })
@@ -258,11 +271,19 @@ mod tests {
             "`CLOUD_SLOTS` (environment) is `many`, expected a whole number from 1 to 1024"
         );
         assert_eq!(
-            message(Settings::from_sources(&Asked::default(), &nothing, &file("# where\nbackend = \"moon\"\n"))),
+            message(Settings::from_sources(
+                &Asked::default(),
+                &nothing,
+                &file("# where\nbackend = \"moon\"\n")
+            )),
             "`backend` (cloud.toml, line 2) is `moon`, expected `inline` or `local`"
         );
         assert_eq!(
-            message(Settings::from_sources(&Asked { slots: Some(0), ..Asked::default() }, &nothing, &File::default())),
+            message(Settings::from_sources(
+                &Asked { slots: Some(0), ..Asked::default() },
+                &nothing,
+                &File::default()
+            )),
             "`.slots(..)` is `0`, expected a whole number from 1 to 1024"
         );
     }

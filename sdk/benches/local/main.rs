@@ -3,7 +3,11 @@
 //! `cargo bench -p cloud --bench local` runs all; names after `--` run some: `noop call large start memory mandelbrot
 //! waiting`. Medians of interleaved pairs. Nothing here is a test: a busy machine changes times and hardly the ratios.
 
-#![expect(clippy::print_stdout, reason = "a benchmark's output")]
+#![expect(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a benchmark prints, and stops at the first thing that fails"
+)]
 
 mod call;
 mod large;

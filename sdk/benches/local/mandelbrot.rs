@@ -4,41 +4,49 @@
 use std::{
     io::{BufRead, BufReader, Write},
     process::{Child, ChildStdin, ChildStdout, Stdio},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use num_complex::Complex;
 
-use crate::support::{median, role, timed};
+use crate::support::{median, role};
 
 const MAXITER: u32 = 10_000;
 const CHUNKS: usize = 32;
 const REPETITIONS: usize = 9;
 
+/// A repetition's wall time and the sum that proves it.
+type Timed = (Duration, u64);
+
 pub(crate) fn run() {
     let chunks = chunks();
     let mut peers: Vec<Peer> = ["0", "1"].map(Peer::start).into();
-    let ours = || {
+    let ours = || -> Timed {
         let inputs = chunks.clone();
-        let mut sum = 0;
-        let wall = timed(|| sum = cloud::map(calculate_z, inputs).slots(2).wait().unwrap().iter().flatten().map(|n| u64::from(*n)).sum());
-        (wall, sum)
+        let start = Instant::now();
+        let counts = cloud::map(calculate_z, inputs).slots(2).wait().unwrap();
+        let wall = start.elapsed();
+        (wall, counts.iter().flatten().map(|count| u64::from(*count)).sum())
     };
-    let mut peers = || {
-        let mut sum = 0;
-        let wall = timed(|| {
-            peers.iter_mut().for_each(Peer::go);
-            sum = peers.iter_mut().map(Peer::sum).sum();
-        });
-        (wall, sum)
+    let mut theirs = || -> Timed {
+        let start = Instant::now();
+        peers.iter_mut().for_each(Peer::go);
+        let sum = peers.iter_mut().map(Peer::sum).sum();
+        (start.elapsed(), sum)
     };
     ours();
-    let runs: Vec<((Duration, u64), (Duration, u64))> = (0..REPETITIONS).map(|_| (ours(), peers())).collect();
-    assert!(runs.iter().all(|(ours, peers)| ours.1 == peers.1), "the sums differ");
-    let speed = median(runs.iter().map(|(ours, peers)| peers.0.as_secs_f64() / ours.0.as_secs_f64()));
-    println!("  mandelbrot: {:.3} of the speed of two processes with their input   (target at least 0.97)", speed.unwrap_or(0.0));
-    let walls = |pick: fn(&((Duration, u64), (Duration, u64))) -> Duration| median(runs.iter().map(|run| pick(run).as_secs_f64()));
-    println!("  medians {:.3} s and {:.3} s", walls(|run| run.0.0).unwrap_or(0.0), walls(|run| run.1.0).unwrap_or(0.0));
+    let pairs: Vec<(Timed, Timed)> = (0..REPETITIONS).map(|_| (ours(), theirs())).collect();
+    assert!(pairs.iter().all(|(ours, theirs)| ours.1 == theirs.1), "the sums differ");
+    let medians = [
+        median(pairs.iter().map(|(ours, theirs)| theirs.0.as_secs_f64() / ours.0.as_secs_f64())),
+        median(pairs.iter().map(|(ours, _)| ours.0.as_secs_f64())),
+        median(pairs.iter().map(|(_, theirs)| theirs.0.as_secs_f64())),
+    ];
+    let [speed, ours, theirs] = medians.map(Option::unwrap_or_default);
+    println!(
+        "  mandelbrot: {speed:.3} of the speed of two processes with their input   (target at least 0.97; \
+         {ours:.3} s and {theirs:.3} s)"
+    );
 }
 
 fn calculate_z(chunk: Vec<Complex<f64>>) -> Vec<u32> {
@@ -78,7 +86,11 @@ struct Peer {
 
 impl Peer {
     fn start(part: &str) -> Peer {
-        let mut child = role(&["role:grid", part]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it starts");
+        let mut child = role(&["role:grid", part])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("it starts");
         let (go, sums) = (child.stdin.take().expect("piped"), child.stdout.take().expect("piped"));
         let mut peer = Peer { child, go, sums: BufReader::new(sums) };
         peer.sum(); // has its input

@@ -22,6 +22,9 @@ pub(crate) fn stream(chunks: &str) {
     }
     assert_eq!(sum, chunks * (chunks - 1) / 2);
     let status = std::fs::read_to_string("/proc/self/status").expect("there is /proc");
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("the kernel keeps a high-water mark");
+    let peak = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))
+        .expect("the kernel keeps a high-water mark");
     println!("{}", peak.trim().trim_end_matches(" kB"));
 }

@@ -7,7 +7,11 @@ const CHUNKS: u64 = 1_000_000;
 pub(crate) fn run() {
     let streamed = || {
         timed(|| {
-            let sum: u64 = cloud::map(|x: u64| x, 0..CHUNKS).slots(2).iter().map(|value| value.unwrap().unwrap().1).sum();
+            let sum: u64 = cloud::map(|x: u64| x, 0..CHUNKS)
+                .slots(2)
+                .iter()
+                .map(|value| value.unwrap().unwrap().1)
+                .sum();
             assert_eq!(sum, CHUNKS * (CHUNKS - 1) / 2);
         }) / CHUNKS as u32
     };

@@ -6,7 +6,14 @@ pub(crate) fn run() {
     let run = |name: &'static str| {
         move || timed(|| assert!(role(&[name]).status().expect("this program starts").success()))
     };
-    pairs("two slots, one result each", "at most 6 ms", 25, run("role:first-result"), "a program that ends", run("role:nothing"));
+    pairs(
+        "two slots, one result each",
+        "at most 6 ms",
+        25,
+        run("role:first-result"),
+        "a program that ends",
+        run("role:nothing"),
+    );
 }
 
 pub(crate) fn first_result() {

@@ -21,8 +21,12 @@ pub(crate) fn pairs(
     let ratios = times.iter().map(|(ours, floor)| ours.as_secs_f64() / floor.as_secs_f64());
     println!(
         "  {label}: {:>10.3?}   {floor_label}: {:>10.3?}   ratio {:.2}   (target {target})",
-        median(times.iter().map(|(ours, _)| ours.as_secs_f64())).map(Duration::from_secs_f64).unwrap_or_default(),
-        median(times.iter().map(|(_, floor)| floor.as_secs_f64())).map(Duration::from_secs_f64).unwrap_or_default(),
+        median(times.iter().map(|(ours, _)| ours.as_secs_f64()))
+            .map(Duration::from_secs_f64)
+            .unwrap_or_default(),
+        median(times.iter().map(|(_, floor)| floor.as_secs_f64()))
+            .map(Duration::from_secs_f64)
+            .unwrap_or_default(),
         median(ratios).unwrap_or_default(),
     );
 }
@@ -55,10 +59,16 @@ pub(crate) struct Echo {
 
 impl Echo {
     pub(crate) fn start() -> Echo {
-        let mut child =
-            role(&["role:echo"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("this program starts");
+        let mut child = role(&["role:echo"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("this program starts");
         let (requests, results) = (child.stdin.take().expect("piped"), child.stdout.take().expect("piped"));
-        for pipe in [rustix::pipe::fcntl_setpipe_size(&requests, 256 << 10), rustix::pipe::fcntl_setpipe_size(&results, 256 << 10)] {
+        for pipe in [
+            rustix::pipe::fcntl_setpipe_size(&requests, 256 << 10),
+            rustix::pipe::fcntl_setpipe_size(&results, 256 << 10),
+        ] {
             pipe.expect("pipes can be enlarged");
         }
         Echo { child, requests, results }

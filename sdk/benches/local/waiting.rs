@@ -11,13 +11,23 @@ pub(crate) fn run() {
         timed(|| drop(cloud::map(nap, naps).slots(2).wait().unwrap())).as_secs_f64() * 1e3
     };
     one_slow();
-    println!("  200 ms, then 50 of 1 ms, two slots: {:.1} ms   (200 is ideal)", median((0..5).map(|_| one_slow())).unwrap_or(0.0));
+    println!(
+        "  200 ms, then 50 of 1 ms, two slots: {:.1} ms   (200 is ideal)",
+        median((0..5).map(|_| one_slow())).unwrap_or(0.0)
+    );
     let hidden = || {
-        let work = |micros: u64| if micros > 1000 { sleep(Duration::from_micros(micros)) };
+        let work = |micros: u64| {
+            if micros > 1000 {
+                sleep(Duration::from_micros(micros))
+            }
+        };
         let naps = (0..20_000).map(|n| if n == 10_000 { 200_000 } else { 0 });
         timed(|| drop(cloud::map(work, naps).slots(2).wait().unwrap())).as_secs_f64() * 1e3
     };
-    println!("  200 ms hidden among 20,000 of nothing: {:.1} ms   (200 is ideal)", median((0..5).map(|_| hidden())).unwrap_or(0.0));
+    println!(
+        "  200 ms hidden among 20,000 of nothing: {:.1} ms   (200 is ideal)",
+        median((0..5).map(|_| hidden())).unwrap_or(0.0)
+    );
     for chunks in [8, 16, 32, 128] {
         let naps: Vec<f64> = costs(chunks);
         let ideal = one_at_a_time(&naps, 8);
@@ -41,10 +51,12 @@ fn costs(chunks: usize) -> Vec<f64> {
         (0..500)
             .map(|column| {
                 let (x, mut zx, mut zy) = (-2.13 + f64::from(column) * 2.9 / 500.0, 0.0, 0.0);
-                (0..1000).take_while(|_| {
-                    (zx, zy) = (zx * zx - zy * zy + x, 2.0 * zx * zy + y);
-                    zx * zx + zy * zy <= 4.0
-                }).count() as f64
+                (0..1000)
+                    .take_while(|_| {
+                        (zx, zy) = (zx * zx - zy * zy + x, 2.0 * zx * zy + y);
+                        zx * zx + zy * zy <= 4.0
+                    })
+                    .count() as f64
             })
             .sum::<f64>()
     };

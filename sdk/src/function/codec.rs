@@ -86,7 +86,12 @@ impl Encoder {
 }
 
 #[inline]
-fn to_postcard<T: Serialize>(value: &T, met: &Structure, limit: Limit, out: &mut Vec<u8>) -> postcard::Result<()> {
+fn to_postcard<T: Serialize>(
+    value: &T,
+    met: &Structure,
+    limit: Limit,
+    out: &mut Vec<u8>,
+) -> postcard::Result<()> {
     let end = out.len().saturating_add(limit.0);
     let mut serializer = postcard::Serializer { output: Appending { out, end } };
     value.serialize(Strict(&mut serializer, Trail::new(met)))
@@ -130,10 +135,11 @@ fn reads_back<T: Serialize + DeserializeOwned>(bytes: &[u8]) -> bool {
 pub(crate) fn encode_shared<S: Serialize + DeserializeOwned>(shared: &S) -> Result<(Codec, Vec<u8>), Error> {
     let unusable = |reason| Error::Shared { type_name: std::any::type_name::<S>(), reason };
     let mut bytes = Vec::new();
-    let codec = Encoder::default().encode(shared, Limit(usize::MAX), &mut bytes).map_err(|error| match error {
-        EncodeError::Refused(reason) => unusable(reason),
-        EncodeError::TooLarge => unusable("it does not fit into memory".into()),
-    })?;
+    let codec =
+        Encoder::default().encode(shared, Limit(usize::MAX), &mut bytes).map_err(|error| match error {
+            EncodeError::Refused(reason) => unusable(reason),
+            EncodeError::TooLarge => unusable("it does not fit into memory".into()),
+        })?;
     if codec == Codec::MessagePack {
         decode::<S>(codec, &bytes).map_err(unusable)?;
     }
@@ -160,7 +166,7 @@ impl Flavor for Appending<'_> {
 
     #[inline]
     fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
-        if bytes.len() > self.end - self.out.len() {
+        if self.out.len() + bytes.len() > self.end {
             return Err(postcard::Error::SerializeBufferFull);
         }
         self.out.extend_from_slice(bytes);

@@ -1,4 +1,4 @@
-//! The tokio runtime that user code finds: in a slot, and on the `inline` backend.
+//! The tokio runtimes that user code finds: in a slot, on the `inline` backend, in an async `main`.
 
 use std::{future::Future, io, sync::OnceLock};
 
@@ -13,9 +13,19 @@ pub(crate) fn enter_runtime() -> io::Result<EnterGuard<'static>> {
     if let Some(runtime) = RUNTIME.get() {
         return Ok(runtime.enter());
     }
-    let built = Builder::new_multi_thread().worker_threads(1).thread_name("cloud-user").enable_all().build()?;
+    let built =
+        Builder::new_multi_thread().worker_threads(1).thread_name("cloud-user").enable_all().build()?;
     // Another thread may have been faster; its runtime is then the one and ours ends unused.
     Ok(RUNTIME.get_or_init(|| built).enter())
+}
+
+/// Runs the future of an async `main`, on tokio's multi-threaded runtime.
+#[doc(hidden)]
+pub fn block_on_main<F: Future>(future: F) -> F::Output {
+    match Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(future),
+        Err(error) => panic!("no tokio runtime can be started for `main`: {error}"),
+    }
 }
 
 /// Runs a user's future on the calling thread. Not tokio's `block_on`, which refuses inside a runtime, and the

@@ -7,8 +7,11 @@ mod strict;
 mod table;
 
 pub(crate) use codec::{Codec, EncodeError, Encoder, Limit, decode, encode_shared};
+pub use executor::block_on_main;
 pub(crate) use executor::enter_runtime;
-pub(crate) use shape::{ByReply, ByTry, Call, Entry, PerItem, Run, Shared, WithShared, assert_captures_nothing};
+pub(crate) use shape::{
+    ByReply, ByTry, Call, Entry, PerItem, Run, Shared, WithShared, assert_captures_nothing,
+};
 pub use shape::{Reply, TryReply, Wire};
 pub use table::{Remote, RemoteOptions, enlist, function_bits};
 pub(crate) use table::{anchor, find, remote_of};

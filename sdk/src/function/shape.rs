@@ -103,7 +103,8 @@ pub struct ErrorText {
 
 impl ErrorText {
     fn of(error: &(dyn StdError + 'static)) -> ErrorText {
-        let chain = std::iter::successors(error.source(), |&cause| cause.source()).map(ToString::to_string).collect();
+        let chain =
+            std::iter::successors(error.source(), |&cause| cause.source()).map(ToString::to_string).collect();
         ErrorText { message: error.to_string(), chain }
     }
 }
@@ -173,7 +174,7 @@ pub(crate) struct Call<'a> {
 }
 
 /// Runs one chunk: decodes, calls, appends the encoded result to the vector.
-pub(crate) type Run = fn(Call<'_>, &mut Vec<u8>) -> Result<Codec, Fault>;
+pub(crate) type Run = fn(&mut Call<'_>, &mut Vec<u8>) -> Result<Codec, Fault>;
 
 /// The data that all chunks of a run share: its bytes, decoded at the first chunk that asks.
 #[derive(Default)]
@@ -217,10 +218,10 @@ pub(crate) trait Shape: 'static {
 }
 
 /// `f(item)`.
-pub(crate) struct PerItem<F, I, R, A>(PhantomData<fn() -> (F, I, R, A)>);
+pub(crate) struct PerItem<F, I, R, A>(PhantomData<(F, I, R, A)>);
 
 /// `f(&shared, item)`.
-pub(crate) struct WithShared<F, S, I, R, A>(PhantomData<fn() -> (F, S, I, R, A)>);
+pub(crate) struct WithShared<F, S, I, R, A>(PhantomData<(F, S, I, R, A)>);
 
 impl<F, I, R, A> Shape for PerItem<F, I, R, A>
 where
@@ -231,14 +232,19 @@ where
 {
     fn entry() -> Entry {
         fn run<F: Fn(I) -> R + Copy + 'static, I: Wire, R, A: Settle<R>>(
-            call: Call<'_>,
+            call: &mut Call<'_>,
             out: &mut Vec<u8>,
         ) -> Result<Codec, Fault> {
             let item: I = decode(call.codec, call.input).map_err(|error| undecodable::<I>(&error))?;
             let value = A::settle(conjure::<F>()(item))?;
             encode_reply(&value, call.replies, call.limit, out)
         }
-        Entry { id: type_bits::<Self>(), function: type_bits::<F>(), name: type_name::<F>(), run: run::<F, I, R, A> }
+        Entry {
+            id: type_bits::<Self>(),
+            function: type_bits::<F>(),
+            name: type_name::<F>(),
+            run: run::<F, I, R, A>,
+        }
     }
 }
 
@@ -252,7 +258,7 @@ where
 {
     fn entry() -> Entry {
         fn run<F: Fn(&S, I) -> R + Copy + 'static, S: Wire, I: Wire, R, A: Settle<R>>(
-            call: Call<'_>,
+            call: &mut Call<'_>,
             out: &mut Vec<u8>,
         ) -> Result<Codec, Fault> {
             let shared = call.shared.get::<S>()?;
@@ -281,7 +287,12 @@ pub(crate) const fn assert_captures_nothing<F>() {
 }
 
 #[inline]
-fn encode_reply<O: Wire>(value: &O, replies: &mut Encoder, limit: Limit, out: &mut Vec<u8>) -> Result<Codec, Fault> {
+fn encode_reply<O: Wire>(
+    value: &O,
+    replies: &mut Encoder,
+    limit: Limit,
+    out: &mut Vec<u8>,
+) -> Result<Codec, Fault> {
     replies.encode(value, limit, out).map_err(|error| match error {
         EncodeError::TooLarge => Fault::new(
             FailureKind::ResultTooLarge { limit: limit.0 as u64 },

@@ -115,12 +115,21 @@ impl<'a, S: Serializer> Serializer for Strict<'a, S> {
         self.0.serialize_some(&Nested(value, self.1.filled(SOME)))
     }
 
-    fn serialize_unit_variant(self, name: &'static str, index: u32, variant: &'static str) -> Result<S::Ok, S::Error> {
+    fn serialize_unit_variant(
+        self,
+        name: &'static str,
+        index: u32,
+        variant: &'static str,
+    ) -> Result<S::Ok, S::Error> {
         self.1.filled(u64::from(index));
         self.0.serialize_unit_variant(name, index, variant)
     }
 
-    fn serialize_newtype_struct<T: Serialize + ?Sized>(self, name: &'static str, value: &T) -> Result<S::Ok, S::Error> {
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(
+        self,
+        name: &'static str,
+        value: &T,
+    ) -> Result<S::Ok, S::Error> {
         self.0.serialize_newtype_struct(name, &Nested(value, self.1))
     }
 
@@ -131,7 +140,12 @@ impl<'a, S: Serializer> Serializer for Strict<'a, S> {
         variant: &'static str,
         value: &T,
     ) -> Result<S::Ok, S::Error> {
-        self.0.serialize_newtype_variant(name, index, variant, &Nested(value, self.1.filled(u64::from(index))))
+        self.0.serialize_newtype_variant(
+            name,
+            index,
+            variant,
+            &Nested(value, self.1.filled(u64::from(index))),
+        )
     }
 
     #[inline]
@@ -145,7 +159,11 @@ impl<'a, S: Serializer> Serializer for Strict<'a, S> {
         self.0.serialize_tuple(len).map(|inner| Strict(inner, self.1))
     }
 
-    fn serialize_tuple_struct(self, name: &'static str, len: usize) -> Result<Self::SerializeTupleStruct, S::Error> {
+    fn serialize_tuple_struct(
+        self,
+        name: &'static str,
+        len: usize,
+    ) -> Result<Self::SerializeTupleStruct, S::Error> {
         self.0.serialize_tuple_struct(name, len).map(|inner| Strict(inner, self.1))
     }
 

@@ -131,7 +131,8 @@ unsafe fn between<T>(start: *const T, stop: *const T) -> &'static [T] {
 /// The entry with this id and name, if this program has one.
 pub(crate) fn find(id: u64, name: &str) -> Option<Entry> {
     static BY_ID: OnceLock<HashMap<u64, Entry>> = OnceLock::new();
-    let by_id = BY_ID.get_or_init(|| functions().iter().flatten().map(|describe| describe()).map(|e| (e.id, e)).collect());
+    let by_id = BY_ID
+        .get_or_init(|| functions().iter().flatten().map(|describe| describe()).map(|e| (e.id, e)).collect());
     by_id.get(&id).filter(|entry| entry.name == name).copied()
 }
 
@@ -184,8 +185,11 @@ pub fn function_bits<F: 'static>(_: F) -> u64 {
 /// the token was never handed out.
 pub(crate) fn conjure<F: Copy + 'static>() -> F {
     const { assert!(size_of::<F>() == 0) };
+    #[expect(clippy::uninit_assumed_init, reason = "a value without bytes has none that is uninitialised")]
     // SAFETY: zero-sized, so every bit of it is initialised; inhabited, since the client held one to call `map`.
-    unsafe { MaybeUninit::<F>::uninit().assume_init() }
+    unsafe {
+        MaybeUninit::<F>::uninit().assume_init()
+    }
 }
 
 /// Runs `hook` before `main`, so that a test program, which has a `main` of its own, can be a slot.

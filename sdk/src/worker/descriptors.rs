@@ -1,6 +1,9 @@
 //! What a slot inherits: its pipes, and a page that it shares with its parent.
 
-#![expect(unsafe_code, reason = "memory shared with another process, descriptors named by number, the environment")]
+#![expect(
+    unsafe_code,
+    reason = "memory shared with another process, descriptors named by number, the environment"
+)]
 
 use std::{
     fs, io,

@@ -142,7 +142,13 @@ pub(super) fn program() -> u64 {
     *PROGRAM.get_or_init(|| {
         let mut hasher = DefaultHasher::new();
         if let Ok(file) = fs::metadata("/proc/self/exe") {
-            for part in [file.st_dev(), file.st_ino(), file.st_size(), file.st_mtime() as u64, file.st_mtime_nsec() as u64] {
+            for part in [
+                file.st_dev(),
+                file.st_ino(),
+                file.st_size(),
+                file.st_mtime() as u64,
+                file.st_mtime_nsec() as u64,
+            ] {
                 hasher.write_u64(part);
             }
         }
@@ -189,7 +195,9 @@ impl Record {
         let last = u64_at(bytes, 8);
         let content = match last & 0xff {
             FAULT => Content::Fault,
-            kind => Content::Value(Codec::from_byte(kind as u8).ok_or_else(|| format!("unknown record kind {kind}"))?),
+            kind => Content::Value(
+                Codec::from_byte(kind as u8).ok_or_else(|| format!("unknown record kind {kind}"))?,
+            ),
         };
         Ok(Record {
             number: u32_at(bytes, 0),

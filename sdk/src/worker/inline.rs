@@ -7,8 +7,8 @@ use std::{
 };
 
 use super::{
-    attempt::attempt,
-    slots::{Body, Feed, Raw},
+    attempt::{Trouble, attempt},
+    job::{Body, Feed, Raw},
 };
 use crate::{
     failure::{FailureKind, Fault},
@@ -31,8 +31,21 @@ pub(crate) struct Inline {
 
 impl Inline {
     pub(crate) fn new(run: Run, shared: Shared, retries: u32, limit: Limit) -> Inline {
-        let current = Raw { index: 0, slot: None, attempt: 0, elapsed: 0, body: Body::Value(Codec::Postcard, 0..0) };
-        Inline { current, run, shared, retries, limit, replies: Encoder::default(), next_index: 0, input: Vec::new(), output: Vec::new(), bytes_in: 0, bytes_back: 0 }
+        let current =
+            Raw { index: 0, slot: None, attempt: 0, elapsed: 0, body: Body::Value(Codec::Postcard, 0..0) };
+        Inline {
+            current,
+            run,
+            shared,
+            retries,
+            limit,
+            replies: Encoder::default(),
+            next_index: 0,
+            input: Vec::new(),
+            output: Vec::new(),
+            bytes_in: 0,
+            bytes_back: 0,
+        }
     }
 
     /// Bytes of encoded inputs and results so far.
@@ -82,7 +95,10 @@ impl Inline {
 
     fn attempt(&mut self, codec: Codec) -> Result<Codec, Fault> {
         let _runtime = enter_runtime().map_err(|error| {
-            Fault::new(FailureKind::Error { chain: Vec::new() }, format!("no runtime can be started: {error}"))
+            Fault::new(
+                FailureKind::Error { chain: Vec::new() },
+                format!("no runtime can be started: {error}"),
+            )
         })?;
         self.output.clear();
         let call = Call {
@@ -92,6 +108,6 @@ impl Inline {
             replies: &mut self.replies,
             limit: self.limit,
         };
-        attempt(self.run, call, &mut self.output)
+        attempt(self.run, call, &mut self.output).map_err(Trouble::into_fault)
     }
 }

@@ -10,9 +10,11 @@
 //! ```
 
 mod attempt;
+mod batch;
 mod descriptors;
 mod frame;
 mod inline;
+mod job;
 mod output;
 mod pace;
 mod pool;
@@ -22,13 +24,14 @@ mod serve;
 mod slot;
 mod slots;
 
+pub(crate) use frame::{RunFrame, run_frame};
 pub(crate) use inline::Inline;
+pub(crate) use job::{Body, Feed, Job, Raw};
 pub(crate) use pool::Surroundings;
+pub(crate) use process::ExtraEnv;
 pub(crate) use screen::{show_bar, write as write_to_screen};
-pub use serve::{init, init_with};
 #[cfg(feature = "test")]
 pub(crate) use serve::init_before_main;
+pub use serve::{init, init_with};
 pub(crate) use serve::{is_initialised, is_slot};
-pub(crate) use slots::{Body, Feed, Job, Raw, Slots};
-pub(crate) use frame::{RunFrame, run_frame};
-pub(crate) use process::ExtraEnv;
+pub(crate) use slots::Slots;

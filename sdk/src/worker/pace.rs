@@ -25,10 +25,11 @@ impl Pace {
     #[inline]
     pub(super) fn learn(&mut self, nanos: u64) {
         let surprising = nanos > 4 * self.mean_nanos;
-        self.mean_nanos = if self.seen == 0 { nanos } else { self.mean_nanos - self.mean_nanos / 8 + nanos / 8 };
+        self.mean_nanos =
+            if self.seen == 0 { nanos } else { self.mean_nanos - self.mean_nanos / 8 + nanos / 8 };
         self.seen += 1;
         // The division is a good part of what a no-op chunk costs here, and seldom tells anything new.
-        if surprising || self.seen < 64 || self.seen % 32 == 0 {
+        if surprising || self.seen < 64 || self.seen.is_multiple_of(32) {
             let by_time = FEED_AHEAD.as_nanos() as u64 / self.mean_nanos.max(1);
             // No faster than knowledge grows.
             self.in_hand = (by_time as usize).clamp(1, MOST_IN_FLIGHT).min(1 + self.seen);

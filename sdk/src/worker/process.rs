@@ -84,7 +84,10 @@ impl Process {
         let child = Command::new("/proc/self/exe")
             .arg0(std::env::args_os().next().unwrap_or_else(|| "slot".into()))
             .envs(extra_env)
-            .env(SLOT_VAR, Ticket { parent: std::process::id(), nonce, page: number_of(&page_file) }.to_string())
+            .env(
+                SLOT_VAR,
+                Ticket { parent: std::process::id(), nonce, page: number_of(&page_file) }.to_string(),
+            )
             .stdin(Stdio::from(requests_far_end.try_clone()?))
             .stdout(Stdio::from(results_far_end))
             .stderr(Stdio::from(stderr_far_end))
@@ -128,6 +131,14 @@ impl Process {
         self.minder.kill(&mut self.minder.heard());
     }
 
+    /// Passes on what it has printed so far, an unfinished line too.
+    pub(super) fn pass_prints_on(&self) {
+        let mut heard = self.minder.heard();
+        heard.listen();
+        let unfinished = heard.line.len();
+        heard.pass_on(unfinished);
+    }
+
     /// The last lines it wrote to stderr, and forgets them.
     pub(super) fn take_last_lines(&self) -> Vec<String> {
         let mut heard = self.minder.heard();
@@ -159,9 +170,10 @@ impl Exit {
                 FailureKind::Exit { code },
                 format!("user code ended the slot's process with exit code {code}"),
             ),
-            Exit::Signal(_) if overflowed => {
-                Fault::new(FailureKind::StackOverflow, "the function's stack ran out (8 MiB unless `ulimit -s` differs)")
-            }
+            Exit::Signal(_) if overflowed => Fault::new(
+                FailureKind::StackOverflow,
+                "the function's stack ran out (8 MiB unless `ulimit -s` differs)",
+            ),
             Exit::Signal(number) if number == Signal::ABORT.as_raw() => {
                 Fault::new(FailureKind::Abort, "user code aborted the slot's process")
             }
@@ -319,8 +331,12 @@ impl Heard {
     }
 
     fn pass_on(&mut self, length: usize) {
-        screen::write(&self.line[..length]);
-        for line in self.line[..length - 1].split(|byte| *byte == b'\n') {
+        if length == 0 {
+            return;
+        }
+        let text = &self.line[..length];
+        screen::write(text);
+        for line in text.strip_suffix(b"\n").unwrap_or(text).split(|byte| *byte == b'\n') {
             self.tail.push(line);
         }
         self.line.drain(..length);

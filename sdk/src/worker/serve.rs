@@ -16,9 +16,11 @@ use rustix::{
 };
 
 use super::{
-    attempt::{attempt, install_panic_hook},
+    attempt::{Trouble, attempt, install_panic_hook},
     descriptors::{Page, monotonic_nanos, remove_variable, take_page, take_pipes},
-    frame::{Content, HEADER, Header, Kind, RECORD, Record, encode_fault, hello, split_chunk, split_run_frame},
+    frame::{
+        Content, HEADER, Header, Kind, RECORD, Record, encode_fault, hello, split_chunk, split_run_frame,
+    },
     output::Output,
     process::Ticket,
 };
@@ -91,14 +93,33 @@ struct Server {
     output: Output,
     /// Results may still be gathered in `output`.
     unflushed: bool,
-    /// When the parent was last told the processor time used.
-    processor_told: u64,
+    meter: Meter,
     /// Bytes read; `used` of them are done with.
     inbox: Vec<u8>,
     used: usize,
     run: CurrentRun,
     /// One record being made.
     record: Vec<u8>,
+}
+
+/// Tells the parent how much processor time this process has used.
+#[derive(Default)]
+struct Meter {
+    told: u64,
+}
+
+impl Meter {
+    /// Before results go out, or their reader would not have it yet; and once a millisecond at most, since asking takes a
+    /// system call.
+    #[inline]
+    fn tell(&mut self, page: &Page, now: u64) {
+        const OFTEN_ENOUGH: u64 = 1_000_000;
+        if now - self.told >= OFTEN_ENOUGH {
+            self.told = now;
+            let used = clock_gettime(ClockId::ProcessCPUTime);
+            page.set_processor_time(used.tv_sec as u64 * 1_000_000_000 + used.tv_nsec as u64);
+        }
+    }
 }
 
 /// The run that chunks belong to.
@@ -115,7 +136,8 @@ impl Server {
         remove_variable(SLOT_VAR).map_err(|error| {
             io::Error::other(format!("`cloud::init` must come first in `main`, on its own thread: {error}"))
         })?;
-        let parent = Pid::from_raw(ticket.parent as i32).ok_or_else(|| io::Error::other("the parent has no number"))?;
+        let parent = Pid::from_raw(ticket.parent as i32)
+            .ok_or_else(|| io::Error::other("the parent has no number"))?;
         let page = take_page(ticket.page)?;
         let pipes = take_pipes()?;
         let output = Output::start(pipes.results, parent)?;
@@ -126,7 +148,7 @@ impl Server {
             page,
             output,
             unflushed: false,
-            processor_told: 0,
+            meter: Meter::default(),
             inbox: Vec::new(),
             used: 0,
             run: CurrentRun {
@@ -164,7 +186,10 @@ impl Server {
         });
         self.run = CurrentRun {
             function,
-            shared: run.shared.and_then(Codec::from_byte).map_or_else(Shared::default, |c| Shared::new(c, shared.to_vec())),
+            shared: run
+                .shared
+                .and_then(Codec::from_byte)
+                .map_or_else(Shared::default, |c| Shared::new(c, shared.to_vec())),
             limit: Limit(usize::try_from(run.max_bytes).map_err(io::Error::other)?),
             replies: Encoder::default(),
         };
@@ -196,21 +221,23 @@ impl Server {
                     };
                     attempt(*run, call, &mut self.record)
                 }
-                Err(fault) => Err(fault.clone()),
-            };
-            let content = match result {
-                Ok(codec) => Content::Value(codec),
-                Err(fault) => {
-                    self.record.extend_from_slice(&encode_fault(&fault));
-                    Content::Fault
-                }
+                Err(fault) => Err(Trouble::Fault(fault.clone())),
             };
             let end = monotonic_nanos();
             let elapsed = end - now;
             self.page.finish();
             now = end;
+            let content = match result {
+                Ok(codec) => Content::Value(codec),
+                Err(trouble) => {
+                    self.record.extend_from_slice(&encode_fault(&trouble.into_fault()));
+                    now = monotonic_nanos();
+                    Content::Fault
+                }
+            };
             let length = self.record.len() - RECORD;
             Record { number: number as u32, length, elapsed, content }.write(&mut self.record);
+            self.meter.tell(&self.page, end);
             if self.output.push(&self.record)? {
                 now = monotonic_nanos(); // it may have waited for room in the pipe
             }
@@ -233,17 +260,12 @@ impl Server {
     }
 
     fn pause(&mut self, now: u64) -> io::Result<()> {
-        // Not each time: asking takes a system call, and a call's answer waits for it.
-        const OFTEN_ENOUGH: u64 = 1_000_000;
-        if now - self.processor_told >= OFTEN_ENOUGH {
-            self.processor_told = now;
-            let processor = clock_gettime(ClockId::ProcessCPUTime);
-            self.page.set_processor_time(processor.tv_sec as u64 * 1_000_000_000 + processor.tv_nsec as u64);
-        }
+        self.meter.tell(&self.page, now);
+        // What user code printed without a newline; before the results, after which the program may end.
+        io::stdout().flush()?;
         self.output.flush()?;
         self.unflushed = false;
-        // What user code printed without a newline.
-        io::stdout().flush()
+        Ok(())
     }
 
     /// Reads until `count` unused bytes are here; false when the parent has closed the pipe.

@@ -1,153 +1,21 @@
 //! One slot from its parent's side: what was sent, what came back, what is owed.
 
-use std::{
-    collections::VecDeque,
-    io::{self, IoSlice},
-    ops::Range,
-    os::fd::OwnedFd,
-    sync::Arc,
-    task::{Context, Poll},
-    time::Duration,
-};
+mod pipes;
 
-use async_io::Async;
-use rustix::{
-    buffer::spare_capacity,
-    event::{PollFd, PollFlags},
-    io::{Errno, read, writev},
-};
+use std::{collections::VecDeque, io, ops::Range, sync::Arc, time::Duration};
 
 use super::{
+    batch::{Batch, Frame, Place, Sent, Waiting},
     descriptors::monotonic_nanos,
-    frame::{
-        CHUNK_HEADER, Content, HEADER, HELLO, Header, Kind, RECORD, Record, check_hello, decode_fault,
-        write_chunk_header,
-    },
+    frame::{Content, HEADER, HELLO, Header, Kind, RECORD, Record, check_hello, decode_fault},
     process::{Exit, ExtraEnv, Process, Started},
 };
-use crate::{
-    failure::Fault,
-    function::Codec,
-};
+use crate::{failure::Fault, function::Codec};
 
-/// Bytes read from one slot before the others have their turn.
-const READ_AT_ONCE: usize = 256 << 10;
+use pipes::Bells;
 
 /// Buffers above this go back to the allocator between runs.
 const KEPT_BUFFER: usize = 8 << 20;
-
-/// Where a chunk stands in the run, wherever its bytes are.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Place {
-    pub(super) index: usize,
-    /// From 1.
-    pub(super) attempt: u32,
-}
-
-/// A chunk that comes back to its parent unbegun, or for another attempt.
-#[derive(Debug)]
-pub(super) struct Waiting {
-    pub(super) place: Place,
-    pub(super) codec: Codec,
-    pub(super) input: Vec<u8>,
-}
-
-/// Encoded chunks on their way to one slot. Their indices and attempts are consecutive and alike, so a chunk costs four
-/// bytes of bookkeeping. The bytes are kept until every chunk has its result.
-#[derive(Debug, Default)]
-pub(super) struct Batch {
-    frame: Vec<u8>,
-    first: Place,
-    /// Where each chunk ends in the frame.
-    ends: Vec<u32>,
-}
-
-impl Batch {
-    /// Empties the batch, to begin with this chunk in the same buffers.
-    pub(super) fn reused(mut self, first: Place) -> Batch {
-        self.frame.clear();
-        self.frame.resize(HEADER, 0);
-        self.ends.clear();
-        self.first = first;
-        self
-    }
-
-    /// Adds a chunk by letting `encode` append it; on an error nothing is added.
-    pub(super) fn add<E>(&mut self, encode: impl FnOnce(&mut Vec<u8>) -> Result<Codec, E>) -> Result<(), E> {
-        let start = self.frame.len();
-        self.frame.resize(start + CHUNK_HEADER, 0);
-        let codec = encode(&mut self.frame).inspect_err(|_| self.frame.truncate(start))?;
-        let length = self.frame.len() - start - CHUNK_HEADER;
-        write_chunk_header(&mut self.frame[start..], codec, length);
-        self.ends.push(self.frame.len() as u32);
-        Ok(())
-    }
-
-    pub(super) fn chunks(&self) -> usize {
-        self.ends.len()
-    }
-
-    pub(super) fn bytes(&self) -> usize {
-        self.frame.len()
-    }
-
-    pub(super) fn input_bytes(&self) -> usize {
-        self.frame.len() - HEADER - CHUNK_HEADER * self.ends.len()
-    }
-
-    pub(super) fn capacity(&self) -> usize {
-        self.frame.capacity()
-    }
-
-    fn place(&self, position: usize) -> Place {
-        Place { index: self.first.index + position, attempt: self.first.attempt }
-    }
-
-    fn copy(&self, position: usize) -> Waiting {
-        let start = if position == 0 { HEADER } else { self.ends[position - 1] as usize };
-        let codec = Codec::from_byte(self.frame[start]).unwrap_or(Codec::Postcard);
-        let input = self.frame[start + CHUNK_HEADER..self.ends[position] as usize].to_vec();
-        Waiting { place: self.place(position), codec, input }
-    }
-}
-
-/// One frame in the queue to a slot.
-#[derive(Debug)]
-enum Frame {
-    Run(Arc<Vec<u8>>),
-    Chunks(Sent),
-}
-
-impl Frame {
-    fn bytes(&self) -> &[u8] {
-        match self {
-            Frame::Run(bytes) => bytes,
-            Frame::Chunks(sent) => &sent.batch.frame,
-        }
-    }
-}
-
-#[derive(Debug)]
-struct Sent {
-    batch: Batch,
-    /// Number of the batch's first chunk on this slot.
-    first: u64,
-    /// Chunks not taken back.
-    owed: usize,
-}
-
-impl Sent {
-    /// The number after the last chunk that is not taken back.
-    fn end(&self) -> u64 {
-        self.first + self.owed as u64
-    }
-
-    /// The chunk answered next, when `done` were answered so far.
-    fn next(&self, done: u64) -> Option<u64> {
-        let next = (done + 1).max(self.first);
-        (next < self.end()).then_some(next)
-    }
-}
 
 /// One chunk's result, its body still in the slot's buffer.
 #[derive(Debug)]
@@ -173,25 +41,6 @@ pub(super) struct Wreck {
     pub(super) others: Vec<Waiting>,
     pub(super) last_lines: Vec<String>,
     pub(super) exit: Exit,
-}
-
-/// The slot's descriptors with the reactor. Made when an executor first waits for this slot: a program that only blocks
-/// never starts the reactor's thread.
-#[derive(Debug)]
-struct Bells {
-    results: Async<Arc<OwnedFd>>,
-    ended: Async<Arc<OwnedFd>>,
-    requests: Async<Arc<OwnedFd>>,
-}
-
-impl Bells {
-    fn new(started: &Started) -> io::Result<Bells> {
-        Ok(Bells {
-            results: Async::new_nonblocking(Arc::clone(&started.results))?,
-            ended: Async::new_nonblocking(Arc::clone(started.process.ended()))?,
-            requests: Async::new_nonblocking(Arc::clone(&started.requests))?,
-        })
-    }
 }
 
 #[derive(Debug)]
@@ -265,13 +114,22 @@ impl Slot {
         self.started.process.take_last_lines()
     }
 
+    /// Passes on what it has printed so far.
+    pub(super) fn pass_prints_on(&self) {
+        self.started.process.pass_prints_on();
+    }
+
     pub(super) fn processor_time(&self) -> Duration {
         Duration::from_nanos(self.started.page.processor_time())
     }
 
     /// Fit for the next run: alive, greeted, and nothing under way in either direction.
     pub(super) fn is_idle(&self) -> bool {
-        self.greeted && self.in_hand == 0 && self.frames.is_empty() && self.exit.is_none() && self.parsed == self.inbox.len()
+        self.greeted
+            && self.in_hand == 0
+            && self.frames.is_empty()
+            && self.exit.is_none()
+            && self.parsed == self.inbox.len()
     }
 
     /// Whether it was alive in this run: it has begun a chunk of it.
@@ -312,60 +170,6 @@ impl Slot {
 
     pub(super) fn has_unsent(&self) -> bool {
         self.unsent < self.frames.len()
-    }
-
-    /// Writes until the pipe is full; true if anything went.
-    pub(super) fn write(&mut self) -> io::Result<bool> {
-        let mut any = false;
-        while self.has_unsent() {
-            // A run's frame and its first chunks go together, or the slot would be woken twice.
-            let unsent = |at: usize| self.frames.get(self.unsent + at).map_or(&[][..], Frame::bytes);
-            let pair = [IoSlice::new(&unsent(0)[self.sent_bytes..]), IoSlice::new(unsent(1))];
-            match writev(&self.started.requests, &pair) {
-                Ok(count) => {
-                    any = true;
-                    self.sent_bytes += count;
-                    while let Some(frame) = self.frames.get(self.unsent)
-                        && self.sent_bytes >= frame.bytes().len()
-                    {
-                        self.sent_bytes -= frame.bytes().len();
-                        self.unsent += 1;
-                    }
-                }
-                Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => break,
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Ok(any)
-    }
-
-    /// Reads what is there, up to a bound; true if anything came.
-    pub(super) fn read(&mut self) -> io::Result<bool> {
-        // Whole results are taken before more is read, so this moves less than one result.
-        self.inbox.drain(..self.parsed);
-        self.parsed = 0;
-        let before = self.inbox.len();
-        while self.inbox.len() - before < READ_AT_ONCE {
-            self.inbox.reserve(self.worth_reading());
-            let room = self.inbox.capacity() - self.inbox.len();
-            match read(&self.started.results, spare_capacity(&mut self.inbox)) {
-                // A pipe gives all it has, so less than asked for means that it is empty.
-                Ok(count) if count < room => break,
-                Ok(_) => {}
-                Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => break,
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Ok(self.inbox.len() > before)
-    }
-
-    /// The rest of a large result in one piece, else as much as a pipe usually holds.
-    fn worth_reading(&self) -> usize {
-        const USUAL: usize = 64 << 10;
-        let whole = if self.greeted { Record::whole_length(&self.inbox) } else { None };
-        whole.map_or(USUAL, |whole| whole.saturating_sub(self.inbox.len()).max(USUAL))
     }
 
     /// The bytes of a value that arrived last.
@@ -507,54 +311,5 @@ impl Slot {
         }
         self.in_hand = 0;
         wreck
-    }
-
-    /// What to wait for: results, death, and room in the pipe if something is unsent.
-    pub(super) fn events<'a>(&'a self, fds: &mut Vec<PollFd<'a>>) {
-        fds.push(PollFd::new(&self.started.results, PollFlags::IN));
-        fds.push(PollFd::new(self.started.process.ended(), PollFlags::IN));
-        if self.has_unsent() {
-            fds.push(PollFd::new(&self.started.requests, PollFlags::OUT));
-        }
-    }
-
-    /// Acts on what [`events`](Slot::events) asked for, in its order; true if anything moved.
-    pub(super) fn exchange(&mut self, ready: &mut impl Iterator<Item = bool>) -> io::Result<bool> {
-        let mut next = || ready.next().unwrap_or(false);
-        let (readable, ended) = (next(), next());
-        let writable = self.has_unsent() && next();
-        if ended {
-            self.exit = self.started.process.exit();
-        }
-        let mut moved = self.exit.is_some();
-        if moved {
-            // All it ever wrote is in the pipe by now.
-            while self.read()? {}
-        } else if readable {
-            moved |= self.read()?;
-        }
-        if writable {
-            moved |= self.write()?;
-        }
-        Ok(moved)
-    }
-
-    /// Asks to be woken for any of the same.
-    pub(super) fn wake_on_events(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        let bells = match &mut self.bells {
-            Some(bells) => bells,
-            none => none.insert(Bells::new(&self.started)?),
-        };
-        let results = bells.results.poll_readable(cx);
-        let ended = bells.ended.poll_readable(cx);
-        let room = if self.unsent < self.frames.len() { bells.requests.poll_writable(cx) } else { Poll::Pending };
-        for ready in [results, ended, room] {
-            if let Poll::Ready(ready) = ready {
-                ready?;
-                // Perhaps stale, perhaps news since the last look: look again either way.
-                cx.waker().wake_by_ref();
-            }
-        }
-        Ok(())
     }
 }

@@ -3,91 +3,39 @@
 //! A chunk is in exactly one place: not yet pulled from the input, in `waiting`, in hand of one slot, or handed out.
 //! Whoever polls does all the work here, so the input needs no `Send`; between polls only the slots work.
 
+mod feeding;
+mod waiting;
+
 use std::{
     collections::VecDeque,
     fmt::Display,
-    future::Future,
-    ops::Range,
-    pin::Pin,
-    sync::Arc,
     task::{Context, Poll},
     time::{Duration, Instant},
 };
 
 use async_io::Timer;
-use rustix::{
-    event::{PollFd, Timespec, poll},
-    io::Errno,
-    thread::sched_yield,
-};
+use rustix::thread::sched_yield;
 
 use super::{
+    batch::{Batch, Place, Waiting},
+    job::{Body, Feed, Job, Raw},
     pace::Pace,
-    pool::{self, Surroundings},
-    slot::{Arrived, ArrivedContent, Batch, Place, Slot, Waiting},
+    pool,
+    slot::{Arrived, ArrivedContent, Slot},
 };
 use crate::{
     error::{Error, Result},
     event::SlotUse,
-    failure::{Failure, FailureKind, Fault},
-    function::{Codec, Limit},
-    names::{FEED_AHEAD, HELLO_WITHIN, SPIN, STILLBORN_SLOTS},
+    failure::{FailureKind, Fault},
+    function::Codec,
+    names::{SPIN, STILLBORN_SLOTS},
 };
+
+use waiting::Look;
 
 /// Waiting for an answer on the pipe itself, before handing over to the reactor's thread: a reactor doubles the latency of
 /// a call, since two threads must be woken in place of one.
 const IN_PLACE: Duration = Duration::from_micros(50);
-
-/// A frame is sent when it has this many bytes: a quarter of a pipe.
-const FRAME_BYTES: usize = 64 << 10;
-
-/// Larger batches go back to the allocator.
-const KEPT_BATCH: usize = 8 << 20;
-
-/// The input, encoded chunk by chunk.
-pub(crate) trait Feed {
-    /// Appends the next chunk's input. A fault takes the chunk's place: it is not sent.
-    fn poll_encode(&mut self, cx: &mut Context<'_>, limit: Limit, out: &mut Vec<u8>) -> Poll<Option<Result<Codec, Fault>>>;
-}
-
-/// What the slots need to know of a run.
-pub(crate) struct Job {
-    /// The first frame to every slot.
-    pub(crate) run_frame: Arc<Vec<u8>>,
-    pub(crate) slots: usize,
-    pub(crate) timeout: Option<Duration>,
-    pub(crate) retries: u32,
-    pub(crate) limit: Limit,
-    pub(crate) chunks_per_slot: Option<usize>,
-    pub(crate) surroundings: Arc<Surroundings>,
-    /// The caller blocks in each poll until there is an outcome, and has no waker. Its input is never pending.
-    pub(crate) blocking: bool,
-}
-
-/// One finished chunk, its value still encoded.
-#[derive(Debug)]
-pub(crate) struct Raw {
-    pub(crate) index: usize,
-    pub(crate) slot: Option<usize>,
-    pub(crate) attempt: u32,
-    /// Nanoseconds.
-    pub(crate) elapsed: u64,
-    pub(crate) body: Body,
-}
-
-#[derive(Debug)]
-pub(crate) enum Body {
-    Value(Codec, Range<usize>),
-    Failed(Failure),
-}
-
-impl Body {
-    /// The body; what is left behind is an empty value.
-    #[inline]
-    pub(crate) fn take(&mut self) -> Body {
-        std::mem::replace(self, Body::Value(Codec::Postcard, 0..0))
-    }
-}
 
 pub(crate) struct Slots {
     job: Job,
@@ -110,13 +58,6 @@ pub(crate) struct Slots {
     timer: Option<Timer>,
     bytes_sent: u64,
     bytes_back: u64,
-}
-
-/// What a look at the clocks gave.
-enum Look {
-    Changed,
-    /// Nothing yet; look again after this long, if ever.
-    Again(Option<Duration>),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -147,7 +88,13 @@ impl Slots {
     pub(crate) fn new(job: Job) -> Slots {
         Slots {
             job,
-            current: Raw { index: 0, slot: None, attempt: 0, elapsed: 0, body: Body::Value(Codec::Postcard, 0..0) },
+            current: Raw {
+                index: 0,
+                slot: None,
+                attempt: 0,
+                elapsed: 0,
+                body: Body::Value(Codec::Postcard, 0..0),
+            },
             slots: Vec::new(),
             waiting: VecDeque::new(),
             next_index: 0,
@@ -181,11 +128,14 @@ impl Slots {
     }
 
     pub(crate) fn slots_used(&self) -> Vec<SlotUse> {
-        self.slots.iter().map(|seat| SlotUse {
-            processor: seat.used.processor + seat.processor_now(),
-            busy: Duration::from_nanos(seat.busy_nanos),
-            ..seat.used
-        }).collect()
+        self.slots
+            .iter()
+            .map(|seat| SlotUse {
+                processor: seat.used.processor + seat.processor_now(),
+                busy: Duration::from_nanos(seat.busy_nanos),
+                ..seat.used
+            })
+            .collect()
     }
 
     /// Bytes of encoded inputs sent and of encoded results received.
@@ -231,7 +181,10 @@ impl Slots {
             if !self.faults.is_empty() {
                 continue;
             }
-            if self.input == Input::Ended && self.waiting.is_empty() && self.slots.iter().all(|seat| seat.in_hand() == 0) {
+            if self.input == Input::Ended
+                && self.waiting.is_empty()
+                && self.slots.iter().all(|seat| seat.in_hand() == 0)
+            {
                 return Poll::Ready(Ok(false));
             }
             let next_look = match self.check_clocks()? {
@@ -386,240 +339,6 @@ impl Slots {
         Ok(())
     }
 
-    /// Gives every slot about a millisecond of work, in turns, starting slots as long as there are chunks for them.
-    fn feed_all(&mut self, cx: &mut Context<'_>, feed: &mut dyn Feed) -> Result<()> {
-        if self.input == Input::Pending {
-            self.input = Input::Open;
-        }
-        loop {
-            let mut fed = false;
-            for seat in 0..self.slots.len() {
-                self.retire_if_worn(seat);
-                fed |= self.feed(cx, feed, seat)?;
-            }
-            if !fed {
-                let idle = self.slots.iter().any(|seat| seat.in_hand() == 0);
-                if idle || self.slots.len() == self.job.slots {
-                    return Ok(());
-                }
-                self.slots.push(Seat::default());
-            }
-        }
-    }
-
-    /// Sends one batch to a slot that has room for it; true if there was one.
-    fn feed(&mut self, cx: &mut Context<'_>, feed: &mut dyn Feed, seat: usize) -> Result<bool> {
-        let (in_hand, left) = match &self.slots[seat].slot {
-            Some(seated) => {
-                if seated.slot.exit().is_some() || seated.slot.has_unsent() {
-                    return Ok(false);
-                }
-                (seated.slot.in_hand(), self.job.chunks_per_slot.map(|most| most.saturating_sub(seated.slot.served())))
-            }
-            None => (0, self.job.chunks_per_slot),
-        };
-        let target = self.pace.in_hand();
-        // In quarters, so that slots fill up side by side when there is little left.
-        let room = target.saturating_sub(in_hand).min(target.div_ceil(4)).min(left.unwrap_or(usize::MAX));
-        if room == 0 {
-            return Ok(false);
-        }
-        let Some(batch) = self.fill(cx, feed, room) else { return Ok(false) };
-        self.bytes_sent += batch.input_bytes() as u64;
-        self.seat(seat)?;
-        if let Some(seated) = &mut self.slots[seat].slot {
-            seated.slot.send(batch).map_err(|error| self.unusable(seat, &error))?;
-        }
-        Ok(true)
-    }
-
-    /// Encodes up to `room` chunks: one that waits, or fresh ones.
-    fn fill(&mut self, cx: &mut Context<'_>, feed: &mut dyn Feed, room: usize) -> Option<Batch> {
-        let spare = self.spare.pop().unwrap_or_default();
-        if let Some(chunk) = self.waiting.pop_front() {
-            let mut batch = spare.reused(chunk.place);
-            let added: std::result::Result<(), Fault> = batch.add(|out| {
-                out.extend_from_slice(&chunk.input);
-                Ok(chunk.codec)
-            });
-            return added.ok().map(|()| batch);
-        }
-        let mut batch = spare.reused(Place { index: self.next_index, attempt: 1 });
-        while !self.stalled && self.input == Input::Open && batch.chunks() < room && batch.bytes() < FRAME_BYTES {
-            let limit = self.job.limit;
-            let mut state = Input::Open;
-            let added = batch.add(|out| match feed.poll_encode(cx, limit, out) {
-                Poll::Ready(Some(Ok(codec))) => Ok(codec),
-                Poll::Ready(Some(Err(fault))) => Err(Some(fault)),
-                Poll::Ready(None) => {
-                    state = Input::Ended;
-                    Err(None)
-                }
-                Poll::Pending => {
-                    state = Input::Pending;
-                    Err(None)
-                }
-            });
-            self.input = state;
-            match added {
-                Ok(()) => self.next_index += 1,
-                Err(None) => break,
-                Err(Some(fault)) => {
-                    let index = self.next_index;
-                    self.next_index += 1;
-                    self.faults.push_back(Raw {
-                        index,
-                        slot: None,
-                        attempt: 0,
-                        elapsed: 0,
-                        body: Body::Failed(fault.of(index, 0, None, Vec::new())),
-                    });
-                    // A batch is of consecutive chunks, so this one ends here.
-                    if batch.chunks() > 0 {
-                        break;
-                    }
-                    batch = batch.reused(Place { index: self.next_index, attempt: 1 });
-                }
-            }
-        }
-        if batch.chunks() == 0 {
-            self.spare.push(batch);
-            return None;
-        }
-        Some(batch)
-    }
-
-    /// Puts a process into a seat that has none: a warm one if there is, else a new one.
-    fn seat(&mut self, seat: usize) -> Result<()> {
-        if self.slots[seat].slot.is_some() {
-            return Ok(());
-        }
-        // A worn-out process is ended, so such a run shares none with others.
-        let warm = if self.job.chunks_per_slot.is_none() { pool::take(&self.job.surroundings) } else { None };
-        let mut slot = match warm {
-            Some(slot) => slot,
-            None => Slot::start(&self.job.surroundings.extra_env).map_err(|error| Error::Slot {
-                slot: seat,
-                reason: format!("its process cannot be started: {error}"),
-                stderr: Vec::new(),
-            })?,
-        };
-        slot.begin_run(Arc::clone(&self.job.run_frame));
-        let processor_before = slot.processor_time();
-        self.slots[seat].slot = Some(Seated { slot, since: Instant::now(), processor_before, timed_out: false });
-        Ok(())
-    }
-
-    /// Ends a process that has served its number of chunks.
-    fn retire_if_worn(&mut self, seat: usize) {
-        let seat = &mut self.slots[seat];
-        let Some(seated) = &seat.slot else { return };
-        if self.job.chunks_per_slot.is_some_and(|most| seated.slot.in_hand() == 0 && seated.slot.served() >= most) {
-            seat.used.processor += seat.processor_now();
-            seat.used.restarts += 1;
-            seat.slot = None;
-        }
-    }
-
-    /// Moves bytes both ways, waiting up to `patience` (for ever, if `None`) for the first; true if anything moved.
-    fn exchange(&mut self, patience: Option<Duration>) -> Result<bool> {
-        let mut fds: Vec<PollFd<'_>> = Vec::with_capacity(3 * self.slots.len());
-        for seated in self.slots.iter().filter_map(Seat::busy) {
-            seated.slot.events(&mut fds);
-        }
-        let patience = patience.map(|patience| Timespec {
-            tv_sec: patience.as_secs() as i64,
-            tv_nsec: i64::from(patience.subsec_nanos()),
-        });
-        match poll(&mut fds, patience.as_ref()) {
-            Ok(0) | Err(Errno::INTR) => return Ok(false),
-            Ok(_) => {}
-            Err(error) => return Err(self.unusable(0, &error)),
-        }
-        let ready: Vec<bool> = fds.iter().map(|fd| !fd.revents().is_empty()).collect();
-        let mut ready = ready.into_iter();
-        let mut moved = false;
-        for turn in 0..self.slots.len() {
-            if self.slots[turn].busy().is_none() {
-                continue;
-            }
-            if let Some(seated) = &mut self.slots[turn].slot {
-                moved |= seated.slot.exchange(&mut ready).map_err(|error| self.unusable(turn, &error))?;
-            }
-            self.reclaim(turn);
-        }
-        Ok(moved)
-    }
-
-    /// Buffers of answered batches are used again.
-    fn reclaim(&mut self, turn: usize) {
-        let Some(seated) = &mut self.slots[turn].slot else { return };
-        while let Some(batch) = seated.slot.reclaim() {
-            if batch.capacity() <= KEPT_BATCH && self.spare.len() <= 2 * self.job.slots {
-                self.spare.push(batch);
-            }
-        }
-    }
-
-    /// Looks at everything that time decides: slots that never say hello, chunks past their timeout, chunks stuck behind a
-    /// slow one while another slot has nothing to do.
-    fn check_clocks(&mut self) -> Result<Look> {
-        let input_waits = self.input != Input::Open || self.stalled;
-        let hungry = self.waiting.is_empty()
-            && input_waits
-            && (self.slots.len() < self.job.slots || self.slots.iter().any(|seat| seat.in_hand() == 0));
-        let mut changed = false;
-        let mut next_look: Option<Duration> = None;
-        let mut look_in = |after: Duration| next_look = Some(next_look.map_or(after, |before| before.min(after)));
-        for turn in 0..self.slots.len() {
-            let Some(seated) = self.slots[turn].slot.as_mut().filter(|seated| seated.slot.in_hand() > 0) else { continue };
-            if !seated.slot.greeted() {
-                match HELLO_WITHIN.checked_sub(seated.since.elapsed()) {
-                    Some(left) => look_in(left),
-                    None => return Err(self.unusable(turn, &format!("it has not said hello within {HELLO_WITHIN:?}"))),
-                }
-                continue;
-            }
-            // A chunk may begin any moment, so one that has not begun counts as begun now.
-            let ran = seated.slot.ran_for().unwrap_or_default();
-            if let Some(limit) = self.job.timeout.filter(|_| !seated.timed_out) {
-                match limit.checked_sub(ran) {
-                    Some(left) if left > Duration::ZERO => look_in(left),
-                    _ => {
-                        seated.timed_out = true;
-                        seated.slot.kill();
-                    }
-                }
-            }
-            if hungry && seated.slot.in_hand() > 1 {
-                match FEED_AHEAD.checked_sub(ran) {
-                    Some(left) if left > Duration::ZERO => look_in(left),
-                    _ => {
-                        let back = seated.slot.take_back();
-                        changed |= !back.is_empty();
-                        self.waiting.extend(back);
-                    }
-                }
-            }
-        }
-        Ok(if changed { Look::Changed } else { Look::Again(next_look) })
-    }
-
-    fn wake_on_events(&mut self, cx: &mut Context<'_>, next_look: Option<Duration>) -> Result<()> {
-        for turn in 0..self.slots.len() {
-            if let Some(seated) = self.slots[turn].slot.as_mut().filter(|seated| seated.slot.in_hand() > 0) {
-                seated.slot.wake_on_events(cx).map_err(|error| self.unusable(turn, &error))?;
-            }
-        }
-        self.timer = next_look.map(Timer::after);
-        if let Some(timer) = &mut self.timer
-            && Pin::new(timer).poll(cx).is_ready()
-        {
-            cx.waker().wake_by_ref();
-        }
-        Ok(())
-    }
-
     fn unusable(&self, turn: usize, reason: &dyn Display) -> Error {
         let stderr = self.slots[turn].slot.as_ref().map(|seated| seated.slot.take_last_lines());
         Error::Slot { slot: turn, reason: reason.to_string(), stderr: stderr.unwrap_or_default() }
@@ -630,9 +349,10 @@ impl Drop for Slots {
     /// Ends the run. A slot that still works on it is killed, since nothing else stops user code; the others stay warm.
     fn drop(&mut self) {
         for seat in &mut self.slots {
-            if let Some(Seated { slot, .. }) = seat.slot.take()
-                && self.job.chunks_per_slot.is_none()
-            {
+            let Some(Seated { slot, .. }) = seat.slot.take() else { continue };
+            // What its chunks printed comes before whatever the program does next, its end included.
+            slot.pass_prints_on();
+            if self.job.chunks_per_slot.is_none() {
                 pool::give(&self.job.surroundings, slot);
             }
         }
