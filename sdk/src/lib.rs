@@ -89,6 +89,7 @@ mod progress;
 mod results;
 mod run;
 mod settings;
+mod typed;
 mod worker;
 
 pub use cloud_macros::{main, remote};

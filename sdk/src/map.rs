@@ -95,6 +95,23 @@ where
 /// # }
 /// ```
 ///
+/// An async function cannot hold on to the reference; clone what it needs, first:
+///
+/// ```
+/// # fn main() -> cloud::Result<()> {
+/// let sums = cloud::map_with(
+///     10u64,
+///     |base, n: u64| {
+///         let base = *base;
+///         async move { base + n }
+///     },
+///     [1, 2],
+/// );
+/// assert_eq!(sums.wait()?, [11, 12]);
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Errors
 /// As for [`map`], and [`Error::Shared`] if the shared data cannot be encoded or not be read back.
 #[expect(clippy::needless_pass_by_value, reason = "reads as what it is: handed over, like the items")]

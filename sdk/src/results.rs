@@ -15,7 +15,8 @@ use crate::{
     function::Wire,
     inputs::{Iter, Source},
     map::{Every, Map, One, Outcomes, Plan},
-    run::{Form, Run},
+    run::Form,
+    typed::TypedRun,
 };
 
 /// Longest time one poll takes before other tasks of the executor have their turn.
@@ -25,24 +26,25 @@ const SLICE: Duration = Duration::from_micros(500);
 const OUTCOMES_PER_LOOK: usize = 64;
 
 /// A run that begins at its first poll.
-enum Stage<S, T> {
+enum Stage<S> {
     Planned(Box<(S, Plan)>, Form),
-    Running(Box<Run<S, T>>),
+    Running(Box<TypedRun<S>>),
     Over,
 }
 
-impl<S: Source, T: Wire> Stage<S, T>
+impl<S: Source> Stage<S>
 where
     S::Item: Wire,
 {
-    fn poll_outcome(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Outcome<T>>>> {
+    #[inline]
+    fn poll_outcome<T: Wire>(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Outcome<T>>>> {
         if let Stage::Running(run) = self {
             return run.poll_outcome(cx);
         }
         match std::mem::replace(self, Stage::Over) {
             Stage::Planned(planned, form) => {
                 let (source, plan) = *planned;
-                *self = Stage::Running(Box::new(Run::start(source, plan, form)?));
+                *self = Stage::Running(Box::new(TypedRun::start(source, plan, form)?));
                 self.poll_outcome(cx)
             }
             _ => Poll::Ready(Ok(None)),
@@ -149,7 +151,7 @@ impl<T> Gather<T> for Outcomes {
 /// Dropping it cancels the run.
 #[must_use = "futures do nothing unless awaited"]
 pub struct Collect<S, T, G> {
-    stage: Stage<S, T>,
+    stage: Stage<S>,
     gathered: Gathered<T>,
     form: std::marker::PhantomData<fn() -> G>,
 }
@@ -224,7 +226,8 @@ where
 /// Dropping it cancels the run.
 #[must_use = "streams do nothing unless polled"]
 pub struct Details<S, T> {
-    stage: Stage<S, T>,
+    stage: Stage<S>,
+    value: std::marker::PhantomData<fn() -> T>,
 }
 
 impl<S, T> Unpin for Details<S, T> {}
@@ -338,7 +341,10 @@ where
 
     /// Outcomes as they finish, with slot, attempt and time.
     pub fn details(self) -> Details<S, T> {
-        Details { stage: Stage::Planned(Box::new((self.source, self.plan)), Form::default()) }
+        Details {
+            stage: Stage::Planned(Box::new((self.source, self.plan)), Form::default()),
+            value: std::marker::PhantomData,
+        }
     }
 }
 

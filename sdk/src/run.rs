@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeMap,
-    marker::PhantomData,
     sync::Arc,
     task::{Context, Poll},
     time::{Duration, Instant},
@@ -11,16 +10,13 @@ use std::{
 use crate::{
     error::{Error, Result},
     event::{Event, Reporter, SlotUse, Summary},
-    failure::{FailureKind, Fault, Outcome},
-    function::{Codec, EncodeError, Encoder, Limit, Shared, Wire, decode, remote_of},
-    inputs::Source,
+    failure::Failure,
+    function::{Shared, remote_of},
     map::Plan,
     names::{REORDER_BYTES, SLOT_VAR},
     progress,
     settings::{Backend, Settings},
-    worker::{
-        Body, Feed, Inline, Job, Raw, RunFrame, Slots, Surroundings, is_initialised, is_slot, run_frame,
-    },
+    worker::{Feed, Inline, Job, Raw, RunFrame, Slots, Surroundings, is_initialised, is_slot, run_frame},
 };
 
 /// How often progress is reported at most.
@@ -41,15 +37,14 @@ pub(crate) struct Form {
     pub(crate) blocking: bool,
 }
 
-/// Gives outcomes one by one, until all are out, the run fails, or `fail_fast` applies.
-pub(crate) struct Run<S, T> {
+/// Gives finished chunks one by one, until all are out, the run fails, or `fail_fast` applies. Knows no types of the user's:
+/// it is compiled once, not for every map of a program.
+pub(crate) struct Run {
     engine: Engine,
-    input: Input<S>,
     order: Option<Reorder>,
     log: Log,
     fail_fast: bool,
     over: bool,
-    output: PhantomData<fn() -> T>,
 }
 
 enum Engine {
@@ -57,12 +52,10 @@ enum Engine {
     Inline(Box<Inline>),
 }
 
-impl<S: Source, T: Wire> Run<S, T>
-where
-    S::Item: Wire,
-{
-    /// Checks everything that can be wrong before anything is started, then chooses the engine.
-    pub(crate) fn start(source: S, plan: Plan, form: Form) -> Result<Run<S, T>> {
+impl Run {
+    /// Checks everything that can be wrong before anything is started, then chooses the engine. `chunks` is how many there
+    /// will be, if the input knows.
+    pub(crate) fn start(plan: Plan, form: Form, chunks: Option<usize>) -> Result<Run> {
         let limit = plan.limit()?;
         let mut settings = Settings::resolve(&plan.asked)?;
         let remote = remote_of(plan.entry.function)?;
@@ -77,7 +70,6 @@ where
         let retries = plan.retries.or(remote.and_then(|remote| remote.retries)).unwrap_or(0);
         let label = plan.label.or(remote.and_then(|remote| remote.name).map(Into::into));
         let shared = plan.shared.transpose()?;
-        let input = Input { source, encoder: Encoder::default() };
         let (engine, slots) = match settings.backend {
             Backend::Inline => {
                 if !plan.extra_env.is_empty() {
@@ -120,19 +112,16 @@ where
                 (Engine::Slots(Box::new(Slots::new(job))), settings.slots)
             }
         };
-        let mut log = Log {
-            reporter,
-            started: Instant::now(),
-            reported: Instant::now(),
-            chunks: input.source.remaining(),
-            summary: Summary {
-                label: label.unwrap_or_else(|| plan.entry.name.to_string()),
-                ..Summary::default()
-            },
-        };
+        let label = label.unwrap_or_else(|| plan.entry.name.to_string());
+        let mut log = Log::new(reporter, chunks, label);
         log.begin(settings.backend.name(), slots);
-        let order = form.ordered.then(Reorder::default);
-        Ok(Run { engine, input, order, log, fail_fast: plan.fail_fast, over: false, output: PhantomData })
+        Ok(Run {
+            engine,
+            order: form.ordered.then(Reorder::default),
+            log,
+            fail_fast: plan.fail_fast,
+            over: false,
+        })
     }
 
     /// How many outcomes there will be, when the input knows.
@@ -140,79 +129,65 @@ where
         self.log.chunks
     }
 
-    /// The next outcome; `None` after the last.
+    /// Goes on to the next finished chunk; false after the last.
     ///
     /// # Errors
     /// When the run cannot go on; nothing more comes then.
-    pub(crate) fn poll_outcome(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Outcome<T>>>> {
+    #[inline]
+    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>, input: &mut dyn Feed) -> Poll<Result<bool>> {
         if self.over {
-            return Poll::Ready(Ok(None));
+            return Poll::Ready(Ok(false));
         }
-        let next = match self.poll_in_order(cx) {
-            Poll::Ready(next) => next,
-            Poll::Pending => {
-                self.log.look();
-                return Poll::Pending;
-            }
+        let next = if self.order.is_some() {
+            self.poll_in_order(cx, input)
+        } else {
+            self.engine.poll_next(cx, input)
         };
         match next {
-            Ok(Some(outcome)) => {
-                self.log.note(&outcome);
-                if self.fail_fast && outcome.result.is_err() {
-                    self.finish();
-                }
-                Poll::Ready(Ok(Some(outcome)))
-            }
-            Ok(None) => {
-                self.finish();
-                Poll::Ready(Ok(None))
-            }
-            Err(error) => {
-                self.over = true;
-                Poll::Ready(Err(error))
-            }
+            Poll::Ready(Ok(true)) => {}
+            Poll::Ready(Ok(false)) => self.finish(),
+            Poll::Ready(Err(_)) => self.over = true,
+            Poll::Pending => self.log.look(),
         }
+        next
     }
 
-    #[inline]
-    fn poll_in_order(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Outcome<T>>>> {
+    fn poll_in_order(&mut self, cx: &mut Context<'_>, input: &mut dyn Feed) -> Poll<Result<bool>> {
         loop {
-            if let Some((mut raw, bytes)) = self.order.as_mut().and_then(Reorder::pop) {
-                self.stall();
-                return Poll::Ready(Ok(Some(outcome(&mut raw, &bytes))));
+            let Some(order) = &mut self.order else { return self.engine.poll_next(cx, input) };
+            let shown = order.show_next();
+            self.engine.stall(order.bytes > REORDER_BYTES);
+            if shown {
+                return Poll::Ready(Ok(true));
             }
-            let any = match &mut self.engine {
-                Engine::Slots(slots) => slots.poll_next(cx, &mut self.input),
-                Engine::Inline(inline) => inline.poll_next(cx, &mut self.input).map(Ok),
-            };
-            match any {
+            match self.engine.poll_next(cx, input) {
                 Poll::Ready(Ok(true)) => {}
-                Poll::Ready(Ok(false)) => return Poll::Ready(Ok(None)),
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-                Poll::Pending => return Poll::Pending,
+                other => return other,
             }
-            let (raw, bytes) = match &mut self.engine {
-                Engine::Slots(slots) => slots.current(),
-                Engine::Inline(inline) => inline.current(),
-            };
-            match &mut self.order {
-                Some(order) if raw.index != order.next => {
-                    order.hold(raw, bytes);
-                    self.stall();
-                }
-                order => {
-                    if let Some(order) = order {
-                        order.next += 1;
-                    }
-                    return Poll::Ready(Ok(Some(outcome(raw, bytes))));
-                }
+            let (raw, bytes) = self.engine.current();
+            if raw.index == order.next {
+                order.next += 1;
+                return Poll::Ready(Ok(true));
             }
+            order.hold(raw, bytes);
         }
     }
 
-    fn stall(&mut self) {
-        if let (Engine::Slots(slots), Some(order)) = (&mut self.engine, &self.order) {
-            slots.stall(order.bytes > REORDER_BYTES);
+    /// The chunk that the last poll gave, and its value's bytes.
+    #[inline]
+    pub(crate) fn current(&mut self) -> (&mut Raw, &[u8]) {
+        match self.order.as_mut().and_then(|order| order.shown.as_mut()) {
+            Some((raw, bytes)) => (raw, bytes),
+            None => self.engine.current(),
+        }
+    }
+
+    /// Notes what became of that chunk, once its value is decoded.
+    #[inline]
+    pub(crate) fn note(&mut self, elapsed: Duration, failure: Option<&Failure>) {
+        self.log.note(elapsed, failure);
+        if self.fail_fast && failure.is_some() {
+            self.finish();
         }
     }
 
@@ -226,18 +201,28 @@ where
     }
 }
 
-#[inline]
-fn outcome<T: Wire>(raw: &mut Raw, bytes: &[u8]) -> Outcome<T> {
-    let Raw { index, slot, attempt, elapsed, .. } = *raw;
-    let elapsed = Duration::from_nanos(elapsed);
-    let result = match raw.body.take() {
-        Body::Value(codec, _) => decode(codec, bytes).map_err(|reason| {
-            let message = format!("`{}`: {reason}", std::any::type_name::<T>());
-            Fault::new(FailureKind::UndecodableResult, message).of(index, attempt, slot, Vec::new())
-        }),
-        Body::Failed(failure) => Err(failure),
-    };
-    Outcome { index, slot, attempt, elapsed, result }
+impl Engine {
+    #[inline]
+    fn poll_next(&mut self, cx: &mut Context<'_>, input: &mut dyn Feed) -> Poll<Result<bool>> {
+        match self {
+            Engine::Slots(slots) => slots.poll_next(cx, input),
+            Engine::Inline(inline) => inline.poll_next(cx, input).map(Ok),
+        }
+    }
+
+    #[inline]
+    fn current(&mut self) -> (&mut Raw, &[u8]) {
+        match self {
+            Engine::Slots(slots) => slots.current(),
+            Engine::Inline(inline) => inline.current(),
+        }
+    }
+
+    fn stall(&mut self, stalled: bool) {
+        if let Engine::Slots(slots) = self {
+            slots.stall(stalled);
+        }
+    }
 }
 
 /// Says once a process that maps inside chunks run inline.
@@ -249,48 +234,14 @@ fn nested_note(reporter: &mut dyn Reporter) {
     });
 }
 
-/// The input as the engine takes it: encoded.
-struct Input<S> {
-    source: S,
-    encoder: Encoder,
-}
-
-impl<S: Source> Feed for Input<S>
-where
-    S::Item: Wire,
-{
-    #[inline]
-    fn poll_encode(
-        &mut self,
-        cx: &mut Context<'_>,
-        limit: Limit,
-        out: &mut Vec<u8>,
-    ) -> Poll<Option<std::result::Result<Codec, Fault>>> {
-        let item = match self.source.poll_next(cx) {
-            Poll::Ready(Some(item)) => item,
-            Poll::Ready(None) => return Poll::Ready(None),
-            Poll::Pending => return Poll::Pending,
-        };
-        let encoded = self.encoder.encode(&item, limit, out);
-        let type_name = std::any::type_name::<S::Item>();
-        Poll::Ready(Some(encoded.map_err(|error| match error {
-            EncodeError::TooLarge => Fault::new(
-                FailureKind::InputTooLarge { limit: limit.0 as u64 },
-                format!("`{type_name}` takes more than {} bytes", limit.0),
-            ),
-            EncodeError::Refused(reason) => {
-                Fault::new(FailureKind::UnencodableInput, format!("`{type_name}`: {reason}"))
-            }
-        })))
-    }
-}
-
 /// Finished chunks that wait for one before them. Held encoded, so that what they cost is known.
 #[derive(Default)]
 struct Reorder {
     next: usize,
     held: BTreeMap<usize, (Raw, Vec<u8>)>,
     bytes: usize,
+    /// The held chunk whose turn it is.
+    shown: Option<(Raw, Vec<u8>)>,
 }
 
 impl Reorder {
@@ -300,11 +251,13 @@ impl Reorder {
         self.held.insert(raw.index, (held, bytes.to_vec()));
     }
 
-    fn pop(&mut self) -> Option<(Raw, Vec<u8>)> {
-        let held = self.held.remove(&self.next)?;
-        self.next += 1;
-        self.bytes -= held.1.len() + HELD_OVERHEAD;
-        Some(held)
+    fn show_next(&mut self) -> bool {
+        self.shown = self.held.remove(&self.next);
+        if let Some((_, bytes)) = &self.shown {
+            self.next += 1;
+            self.bytes -= bytes.len() + HELD_OVERHEAD;
+        }
+        self.shown.is_some()
     }
 }
 
@@ -318,19 +271,30 @@ struct Log {
 }
 
 impl Log {
+    fn new(reporter: Box<dyn Reporter>, chunks: Option<usize>, label: String) -> Log {
+        let now = Instant::now();
+        Log {
+            reporter,
+            started: now,
+            reported: now,
+            chunks,
+            summary: Summary { label, ..Summary::default() },
+        }
+    }
+
     fn begin(&mut self, backend: &'static str, slots: usize) {
         let chunks = self.chunks;
         self.reporter.report(&Event::Started { label: &self.summary.label, backend, chunks, slots });
     }
 
     #[inline]
-    fn note<T>(&mut self, outcome: &Outcome<T>) {
+    fn note(&mut self, elapsed: Duration, failure: Option<&Failure>) {
         self.summary.chunks += 1;
-        if let Err(failure) = &outcome.result {
+        if let Some(failure) = failure {
             self.summary.failed += 1;
             self.reporter.report(&Event::ChunkFailed { failure });
         }
-        if self.summary.chunks.is_multiple_of(OUTCOMES_PER_LOOK) || outcome.elapsed > REPORT_EVERY / 10 {
+        if self.summary.chunks.is_multiple_of(OUTCOMES_PER_LOOK) || elapsed > REPORT_EVERY / 10 {
             self.look();
         }
     }

@@ -5,7 +5,7 @@ use std::{any::type_name, error::Error as StdError, future::Future, marker::Phan
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
-    Codec, Limit,
+    Codec, Limit, Shared,
     codec::{EncodeError, Encoder, decode},
     executor,
     table::{conjure, type_bits},
@@ -176,31 +176,6 @@ pub(crate) struct Call<'a> {
 /// Runs one chunk: decodes, calls, appends the encoded result to the vector.
 pub(crate) type Run = fn(&mut Call<'_>, &mut Vec<u8>) -> Result<Codec, Fault>;
 
-/// The data that all chunks of a run share: its bytes, decoded at the first chunk that asks.
-#[derive(Default)]
-pub(crate) struct Shared {
-    bytes: Vec<u8>,
-    codec: Option<Codec>,
-    decoded: std::cell::OnceCell<Box<dyn std::any::Any>>,
-}
-
-impl Shared {
-    pub(crate) fn new(codec: Codec, bytes: Vec<u8>) -> Shared {
-        Shared { bytes, codec: Some(codec), decoded: std::cell::OnceCell::new() }
-    }
-
-    fn get<S: Wire>(&self) -> Result<&S, Fault> {
-        if self.decoded.get().is_none() {
-            let codec = self.codec.unwrap_or(Codec::Postcard);
-            let value: S = decode(codec, &self.bytes).map_err(|error| undecodable::<S>(&error))?;
-            // A chunk that recursed into here would have set it already; either value is as good.
-            let _ = self.decoded.set(Box::new(value));
-        }
-        let value = self.decoded.get().and_then(|value| value.downcast_ref());
-        value.ok_or_else(|| undecodable::<S>("it was decoded as another type"))
-    }
-}
-
 /// One line of the function table: how to find a function and how to run it.
 #[derive(Clone, Copy)]
 pub(crate) struct Entry {
@@ -261,9 +236,8 @@ where
             call: &mut Call<'_>,
             out: &mut Vec<u8>,
         ) -> Result<Codec, Fault> {
-            let shared = call.shared.get::<S>()?;
             let item: I = decode(call.codec, call.input).map_err(|error| undecodable::<I>(&error))?;
-            let value = A::settle(conjure::<F>()(shared, item))?;
+            let value = call.shared.with(|shared: &S| A::settle(conjure::<F>()(shared, item)))??;
             encode_reply(&value, call.replies, call.limit, out)
         }
         Entry {
@@ -304,6 +278,6 @@ fn encode_reply<O: Wire>(
     })
 }
 
-fn undecodable<T>(reason: &str) -> Fault {
+pub(super) fn undecodable<T>(reason: &str) -> Fault {
     Fault::new(FailureKind::UndecodableInput, format!("`{}`: {reason}", type_name::<T>()))
 }

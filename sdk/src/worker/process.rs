@@ -139,10 +139,11 @@ impl Process {
         heard.pass_on(unfinished);
     }
 
-    /// The last lines it wrote to stderr, and forgets them.
+    /// The last lines it wrote to stderr, and forgets them. For a process that is dead or unusable: its last line is ended.
     pub(super) fn take_last_lines(&self) -> Vec<String> {
         let mut heard = self.minder.heard();
         heard.listen();
+        heard.end_line();
         heard.tail.take()
     }
 }
