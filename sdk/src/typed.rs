@@ -59,7 +59,7 @@ where
 fn outcome<T: Wire>(raw: &mut Raw, bytes: &[u8]) -> Outcome<T> {
     let Raw { index, slot, attempt, elapsed, .. } = *raw;
     let result = match raw.body.take() {
-        Body::Value(codec, _) => decode(codec, bytes).map_err(|reason| {
+        Body::Value(codec) => decode(codec, bytes).map_err(|reason| {
             let message = format!("`{}`: {reason}", type_name::<T>());
             Fault::new(FailureKind::UndecodableResult, message).of(index, attempt, slot, Vec::new())
         }),

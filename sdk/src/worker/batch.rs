@@ -91,6 +91,7 @@ impl Frame {
     pub(super) fn bytes(&self) -> &[u8] {
         match self {
             Frame::Run(bytes) => bytes,
+            Frame::Chunks(sent) if sent.in_parcel => &sent.batch.frame[..HEADER],
             Frame::Chunks(sent) => &sent.batch.frame,
         }
     }
@@ -103,6 +104,8 @@ pub(super) struct Sent {
     pub(super) first: u64,
     /// Chunks not taken back.
     pub(super) owed: usize,
+    /// Only the header goes through the pipe.
+    pub(super) in_parcel: bool,
 }
 
 impl Sent {

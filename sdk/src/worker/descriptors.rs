@@ -12,6 +12,7 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
+use super::parcel::Place;
 use rustix::{
     fs::{MemfdFlags, OFlags, fcntl_setfl, ftruncate, memfd_create},
     io::{Errno, FdFlags, fcntl_dupfd_cloexec, fcntl_setfd},
@@ -33,11 +34,17 @@ struct Words {
     started: AtomicU64,
     /// Processor time the slot has used so far, in nanoseconds.
     processor: AtomicU64,
+    /// Large inputs that the slot has taken out of their place, and large results that the parent has.
+    inputs_taken: AtomicU64,
+    results_taken: AtomicU64,
 }
 
-/// The shared page, mapped.
+/// The shared page, mapped: the words above, and after them in the same file two places for large bodies.
 #[derive(Debug)]
-pub(super) struct Page(NonNull<Words>);
+pub(super) struct Page {
+    words: NonNull<Words>,
+    file: OwnedFd,
+}
 
 // SAFETY: the page is only ever used through atomics, and stays mapped until the `Page` is dropped.
 unsafe impl Send for Page {}
@@ -45,15 +52,29 @@ unsafe impl Send for Page {}
 unsafe impl Sync for Page {}
 
 impl Page {
-    /// A page and the descriptor a child maps it by. The descriptor is inherited by any process started until
-    /// it is closed: it holds three counters and nothing depends on who else has it.
-    pub(super) fn create() -> io::Result<(Page, OwnedFd)> {
+    /// A page whose descriptor is inherited by the processes started until [`keep_to_self`](Page::keep_to_self). Nothing
+    /// depends on which others get it.
+    pub(super) fn create() -> io::Result<Page> {
         let file = memfd_create(c"cloud-slot", MemfdFlags::empty())?;
         ftruncate(&file, size_of::<Words>() as u64)?;
-        Ok((Page::map(&file)?, file))
+        Page::map(file)
     }
 
-    fn map(file: impl AsFd) -> io::Result<Page> {
+    pub(super) fn keep_to_self(&self) -> io::Result<()> {
+        Ok(fcntl_setfd(&self.file, FdFlags::CLOEXEC)?)
+    }
+
+    /// The number that a child finds the page under.
+    pub(super) fn number(&self) -> RawFd {
+        self.file.as_raw_fd()
+    }
+
+    /// The file, for bodies too large for the pipes.
+    pub(super) fn file(&self) -> &OwnedFd {
+        &self.file
+    }
+
+    fn map(file: OwnedFd) -> io::Result<Page> {
         // SAFETY: a new mapping at an address of the kernel's choice touches no existing memory.
         let start = unsafe {
             mmap(
@@ -61,17 +82,18 @@ impl Page {
                 size_of::<Words>(),
                 ProtFlags::READ | ProtFlags::WRITE,
                 MapFlags::SHARED,
-                file,
+                &file,
                 0,
             )?
         };
-        NonNull::new(start.cast()).map(Page).ok_or_else(|| Errno::NOMEM.into())
+        let words = NonNull::new(start.cast()).ok_or(Errno::NOMEM)?;
+        Ok(Page { words, file })
     }
 
     fn words(&self) -> &Words {
         // SAFETY: page-aligned, mapped for as long as `self` lives, zero-filled by the kernel at first, and any bits are
         // a valid `AtomicU64`.
-        unsafe { self.0.as_ref() }
+        unsafe { self.words.as_ref() }
     }
 
     /// The slot begins chunk `number`; false when the parent has taken it back.
@@ -104,6 +126,23 @@ impl Page {
         Some(self.words().started.load(Ordering::Relaxed)).filter(|started| *started != 0)
     }
 
+    /// A large body was taken out of its place, which is free again.
+    pub(super) fn count_taken(&self, place: Place) {
+        self.taken_word(place).fetch_add(1, Ordering::Release);
+    }
+
+    /// How many large bodies were taken out of this place so far.
+    pub(super) fn taken(&self, place: Place) -> u64 {
+        self.taken_word(place).load(Ordering::Acquire)
+    }
+
+    fn taken_word(&self, place: Place) -> &AtomicU64 {
+        match place {
+            Place::Inputs => &self.words().inputs_taken,
+            Place::Results => &self.words().results_taken,
+        }
+    }
+
     pub(super) fn set_processor_time(&self, nanos: u64) {
         self.words().processor.store(nanos, Ordering::Relaxed);
     }
@@ -117,7 +156,7 @@ impl Drop for Page {
     fn drop(&mut self) {
         // SAFETY: this mapping was made by `map` with this size, and nothing borrows from it any more. An error would
         // leak a page, nothing else.
-        let _ = unsafe { munmap(self.0.as_ptr().cast(), size_of::<Words>()) };
+        let _ = unsafe { munmap(self.words.as_ptr().cast(), size_of::<Words>()) };
     }
 }
 
@@ -159,13 +198,9 @@ pub(super) fn take_page(number: RawFd) -> io::Result<Page> {
     }
     // SAFETY: it is open, and it is ours: only a parent of this crate makes a memfd of this name for its slot.
     let file = unsafe { OwnedFd::from_raw_fd(number) };
-    fcntl_setfd(&file, FdFlags::CLOEXEC)?;
-    Page::map(&file)
-}
-
-/// The number that a child finds an inherited descriptor under.
-pub(super) fn number_of(fd: &OwnedFd) -> RawFd {
-    fd.as_raw_fd()
+    let page = Page::map(file)?;
+    page.keep_to_self()?;
+    Ok(page)
 }
 
 /// Removes a variable from this process's environment.

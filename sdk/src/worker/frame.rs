@@ -5,9 +5,11 @@
 //! parent -> slot   header (24 bytes)  kind u32 | chunks u32 | first chunk's number u64 | body's length u64
 //!     kind 1, run:     Run, as postcard behind its own length u32 | the shared data
 //!     kind 2, chunks:  for each: codec u8 | length u32 | encoded input
+//!     kind 3, chunks:  the same, but the body is a parcel (see parcel.rs), not in the pipe
 //! slot -> parent   hello (32 bytes)   magic u64 | process u32 | 0 u32 | program u64 | nonce u64
 //!                  then for each chunk: number's low half u32 | length u32 | kind u8 and elapsed ns u56 | body
 //!     kind 0, 1:       a value in the codec of that number;   kind 2: a Fault, as postcard
+//!     plus 128:        the body is a parcel, not in the pipe
 //! ```
 
 use std::{fs, hash::DefaultHasher, hash::Hasher, io, os::linux::fs::MetadataExt};
@@ -27,6 +29,7 @@ pub(super) const HELLO: usize = 32;
 /// "cloud" and the version of this layout.
 const MAGIC: u64 = u64::from_le_bytes(*b"cloud\0\0\x01");
 const FAULT: u64 = 2;
+const IN_PARCEL: u64 = 128;
 
 /// What a slot must know of a run before its first chunk.
 #[derive(Debug, Serialize, Deserialize)]
@@ -42,6 +45,7 @@ pub(crate) struct RunFrame {
 pub(super) enum Kind {
     Run = 1,
     Chunks = 2,
+    ChunksInParcel = 3,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -64,6 +68,7 @@ impl Header {
         let kind = match u32_at(bytes, 0) {
             1 => Kind::Run,
             2 => Kind::Chunks,
+            3 => Kind::ChunksInParcel,
             other => return Err(io::Error::other(format!("unknown frame kind {other}"))),
         };
         Ok(Header { kind, chunks: u32_at(bytes, 4), first: u64_at(bytes, 8), body: u64_at(bytes, 16) })
@@ -165,6 +170,8 @@ pub(super) struct Record {
     /// Nanoseconds.
     pub(super) elapsed: u64,
     pub(super) content: Content,
+    /// The body is not behind this header but in the results' place of the page's file.
+    pub(super) in_parcel: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -179,21 +186,27 @@ impl Record {
             Content::Value(codec) => codec as u64,
             Content::Fault => FAULT,
         };
+        let kind = kind | if self.in_parcel { IN_PARCEL } else { 0 };
         let nanos = self.elapsed.min((1 << 56) - 1); // two years
         bytes[..4].copy_from_slice(&self.number.to_le_bytes());
         bytes[4..8].copy_from_slice(&(self.length as u32).to_le_bytes());
         bytes[8..RECORD].copy_from_slice(&(kind | nanos << 8).to_le_bytes());
     }
 
-    /// How long the record is that these bytes begin, header included; `None` while the header is not whole.
-    pub(super) fn whole_length(bytes: &[u8]) -> Option<usize> {
-        (bytes.len() >= RECORD).then(|| RECORD + u32_at(bytes, 4) as usize)
+    /// How many bytes of the pipe the record takes that begins here; `None` while its header is not whole.
+    #[inline]
+    pub(super) fn length_in_pipe(bytes: &[u8]) -> Option<usize> {
+        if bytes.len() < RECORD {
+            return None;
+        }
+        let in_parcel = u64::from(bytes[8]) & IN_PARCEL != 0;
+        Some(if in_parcel { RECORD } else { RECORD + u32_at(bytes, 4) as usize })
     }
 
     #[inline]
     pub(super) fn read(bytes: &[u8]) -> Result<Record, String> {
         let last = u64_at(bytes, 8);
-        let content = match last & 0xff {
+        let content = match last & (IN_PARCEL - 1) {
             FAULT => Content::Fault,
             kind => Content::Value(
                 Codec::from_byte(kind as u8).ok_or_else(|| format!("unknown record kind {kind}"))?,
@@ -204,6 +217,7 @@ impl Record {
             length: u32_at(bytes, 4) as usize,
             elapsed: last >> 8,
             content,
+            in_parcel: last & IN_PARCEL != 0,
         })
     }
 }

@@ -32,7 +32,7 @@ pub(crate) struct Inline {
 impl Inline {
     pub(crate) fn new(run: Run, shared: Shared, retries: u32, limit: Limit) -> Inline {
         let current =
-            Raw { index: 0, slot: None, attempt: 0, elapsed: 0, body: Body::Value(Codec::Postcard, 0..0) };
+            Raw { index: 0, slot: None, attempt: 0, elapsed: 0, body: Body::Value(Codec::Postcard) };
         Inline {
             current,
             run,
@@ -84,7 +84,7 @@ impl Inline {
         let body = match result {
             Ok(codec) => {
                 self.bytes_back += self.output.len() as u64;
-                Body::Value(codec, 0..self.output.len())
+                Body::Value(codec)
             }
             Err(fault) => Body::Failed(fault.of(index, attempts, slot, Vec::new())),
         };

@@ -1,7 +1,6 @@
 //! What goes into an engine and what comes out: a job, its input, its finished chunks, all without the user's types.
 
 use std::{
-    ops::Range,
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
@@ -52,7 +51,7 @@ pub(crate) struct Raw {
 
 #[derive(Debug)]
 pub(crate) enum Body {
-    Value(Codec, Range<usize>),
+    Value(Codec),
     Failed(Failure),
 }
 
@@ -60,6 +59,6 @@ impl Body {
     /// The body; what is left behind is an empty value.
     #[inline]
     pub(crate) fn take(&mut self) -> Body {
-        std::mem::replace(self, Body::Value(Codec::Postcard, 0..0))
+        std::mem::replace(self, Body::Value(Codec::Postcard))
     }
 }

@@ -24,10 +24,7 @@ use rustix::{
     },
 };
 
-use super::{
-    descriptors::{Page, number_of},
-    screen,
-};
+use super::{descriptors::Page, screen};
 use crate::{
     failure::{FailureKind, Fault},
     names::{PIPE_BYTES, SLOT_VAR},
@@ -73,7 +70,7 @@ impl Process {
     /// Starts this same program as a slot, by `posix_spawn` (std's way as long as nothing must run between fork and
     /// exec), so that a client of many gigabytes starts one as fast as a small one.
     pub(super) fn start(extra_env: &ExtraEnv) -> io::Result<Started> {
-        let (page, page_file) = Page::create()?;
+        let page = Page::create()?;
         let (requests_far_end, requests) = pipe()?;
         let (results, results_far_end) = pipe()?;
         let (stderr, stderr_far_end) = pipe()?;
@@ -84,15 +81,13 @@ impl Process {
         let child = Command::new("/proc/self/exe")
             .arg0(std::env::args_os().next().unwrap_or_else(|| "slot".into()))
             .envs(extra_env)
-            .env(
-                SLOT_VAR,
-                Ticket { parent: std::process::id(), nonce, page: number_of(&page_file) }.to_string(),
-            )
+            .env(SLOT_VAR, Ticket { parent: std::process::id(), nonce, page: page.number() }.to_string())
             .stdin(Stdio::from(requests_far_end.try_clone()?))
             .stdout(Stdio::from(results_far_end))
             .stderr(Stdio::from(stderr_far_end))
             .process_group(0)
             .spawn()?;
+        page.keep_to_self()?;
         let pid = Pid::from_raw(child.id() as i32).ok_or(Errno::SRCH)?;
         let ended = Arc::new(pidfd_open(pid, PidfdFlags::empty())?);
         let minder = Arc::new(Minder { pid, heard: Mutex::new(Heard::from(stderr)) });

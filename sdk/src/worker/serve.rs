@@ -2,32 +2,27 @@
 
 use std::{
     io::{self, Write},
-    os::fd::OwnedFd,
     sync::atomic::{AtomicU8, Ordering},
 };
 
 use rustix::{
-    buffer::spare_capacity,
-    event::{PollFd, PollFlags, Timespec, poll},
-    io::{Errno, read},
     process::Pid,
-    thread::sched_yield,
     time::{ClockId, clock_gettime},
 };
 
 use super::{
     attempt::{Trouble, attempt, install_panic_hook},
     descriptors::{Page, monotonic_nanos, remove_variable, take_page, take_pipes},
-    frame::{
-        Content, HEADER, Header, Kind, RECORD, Record, encode_fault, hello, split_chunk, split_run_frame,
-    },
+    frame::{Content, Header, Kind, RECORD, Record, encode_fault, hello, split_chunk, split_run_frame},
     output::Output,
+    parcel::{self, PARCEL_BYTES, Place},
     process::Ticket,
+    requests::Requests,
 };
 use crate::{
     failure::{FailureKind, Fault},
     function::{Call, Codec, Encoder, Limit, Run, Shared, enter_runtime, find},
-    names::{SLOT_VAR, SPIN},
+    names::SLOT_VAR,
 };
 
 /// What this process is.
@@ -88,15 +83,19 @@ fn serve(ticket: &str, setup: impl FnOnce()) -> ! {
 }
 
 struct Server {
-    requests: OwnedFd,
+    requests: Requests,
+    doer: Doer,
+}
+
+/// Runs chunks and hands over their results.
+struct Doer {
     page: Page,
     output: Output,
     /// Results may still be gathered in `output`.
     unflushed: bool,
+    /// Results that went as parcels.
+    parcels_sent: u64,
     meter: Meter,
-    /// Bytes read; `used` of them are done with.
-    inbox: Vec<u8>,
-    used: usize,
     run: CurrentRun,
     /// One record being made.
     record: Vec<u8>,
@@ -143,61 +142,65 @@ impl Server {
         let output = Output::start(pipes.results, parent)?;
         output.push(&hello(ticket.nonce))?;
         output.flush()?;
-        Ok(Server {
-            requests: pipes.requests,
+        let run = CurrentRun {
+            function: Err(Fault::new(FailureKind::UndecodableInput, "no run was announced")),
+            shared: Shared::default(),
+            limit: Limit(0),
+            replies: Encoder::default(),
+        };
+        let doer = Doer {
             page,
             output,
             unflushed: false,
+            parcels_sent: 0,
             meter: Meter::default(),
-            inbox: Vec::new(),
-            used: 0,
-            run: CurrentRun {
-                function: Err(Fault::new(FailureKind::UndecodableInput, "no run was announced")),
-                shared: Shared::default(),
-                limit: Limit(0),
-                replies: Encoder::default(),
-            },
+            run,
             record: Vec::new(),
-        })
+        };
+        Ok(Server { requests: Requests::new(pipes.requests), doer })
     }
 
     fn run(mut self, setup: impl FnOnce()) -> io::Result<()> {
         install_panic_hook();
         let _runtime = enter_runtime()?;
         setup();
-        while let Some(header) = self.next_header()? {
-            let body = usize::try_from(header.body).map_err(io::Error::other)?;
-            if !self.fetch(body)? {
-                return Ok(());
+        let Server { requests, doer } = &mut self;
+        loop {
+            if requests.must_wait() {
+                // Nothing more to do at hand: everything finished goes out before this blocks.
+                doer.pause()?;
             }
+            let Some(header) = requests.next_header()? else { return Ok(()) };
+            if header.kind == Kind::Run {
+                requests.rest(&doer.page);
+            }
+            let Some(body) = requests.body(header, &doer.page)? else { return Ok(()) };
             match header.kind {
-                Kind::Run => self.begin_run(body)?,
-                Kind::Chunks => self.do_chunks(header, body)?,
+                Kind::Run => doer.begin_run(body)?,
+                Kind::Chunks | Kind::ChunksInParcel => doer.do_chunks(header, body)?,
             }
-            self.used += body;
         }
-        Ok(())
     }
+}
 
-    fn begin_run(&mut self, body: usize) -> io::Result<()> {
-        let (run, shared) = split_run_frame(&self.inbox[self.used..self.used + body])?;
+impl Doer {
+    fn begin_run(&mut self, body: &[u8]) -> io::Result<()> {
+        let (run, shared) = split_run_frame(body)?;
         let function = find(run.function, &run.name).map(|entry| entry.run).ok_or_else(|| {
             Fault::new(FailureKind::UndecodableInput, format!("this program has no function `{}`", run.name))
         });
+        let codec = run.shared.and_then(Codec::from_byte);
         self.run = CurrentRun {
             function,
-            shared: run
-                .shared
-                .and_then(Codec::from_byte)
-                .map_or_else(Shared::default, |c| Shared::new(c, shared.to_vec())),
+            shared: codec.map_or_else(Shared::default, |codec| Shared::new(codec, shared.to_vec())),
             limit: Limit(usize::try_from(run.max_bytes).map_err(io::Error::other)?),
             replies: Encoder::default(),
         };
         Ok(())
     }
 
-    fn do_chunks(&mut self, header: Header, body: usize) -> io::Result<()> {
-        let mut rest = &self.inbox[self.used..self.used + body];
+    fn do_chunks(&mut self, header: Header, body: &[u8]) -> io::Result<()> {
+        let mut rest = body;
         let mut now = monotonic_nanos();
         for number in header.first..header.first + u64::from(header.chunks) {
             let (codec, input, behind) = split_chunk(rest)?;
@@ -235,78 +238,37 @@ impl Server {
                     Content::Fault
                 }
             };
-            let length = self.record.len() - RECORD;
-            Record { number: number as u32, length, elapsed, content }.write(&mut self.record);
             self.meter.tell(&self.page, end);
-            if self.output.push(&self.record)? {
+            if self.hand_over(number, elapsed, content)? {
                 now = monotonic_nanos(); // it may have waited for room in the pipe
             }
-            self.unflushed = true;
         }
         Ok(())
     }
 
-    fn next_header(&mut self) -> io::Result<Option<Header>> {
-        if self.inbox.len() - self.used < HEADER {
-            // Nothing more to do at hand: everything finished goes out before this blocks.
-            self.pause(monotonic_nanos())?;
+    /// Sends the record just made; true if that took long.
+    fn hand_over(&mut self, number: u64, elapsed: u64, content: Content) -> io::Result<bool> {
+        let length = self.record.len() - RECORD;
+        let in_parcel = length >= PARCEL_BYTES
+            && self.page.taken(Place::Results) == self.parcels_sent
+            && parcel::put(&self.page, Place::Results, &self.record[RECORD..]);
+        Record { number: number as u32, length, elapsed, content, in_parcel }.write(&mut self.record);
+        if in_parcel {
+            self.parcels_sent += 1;
+            self.output.push(&self.record[..RECORD])?;
+            self.output.flush()?;
+            return Ok(true);
         }
-        if !self.fetch(HEADER)? {
-            return Ok(None);
-        }
-        let header = Header::read(&self.inbox[self.used..])?;
-        self.used += HEADER;
-        Ok(Some(header))
+        self.unflushed = true;
+        self.output.push(&self.record)
     }
 
-    fn pause(&mut self, now: u64) -> io::Result<()> {
-        self.meter.tell(&self.page, now);
+    fn pause(&mut self) -> io::Result<()> {
+        self.meter.tell(&self.page, monotonic_nanos());
         // What user code printed without a newline; before the results, after which the program may end.
         io::stdout().flush()?;
         self.output.flush()?;
         self.unflushed = false;
         Ok(())
-    }
-
-    /// Reads until `count` unused bytes are here; false when the parent has closed the pipe.
-    fn fetch(&mut self, count: usize) -> io::Result<bool> {
-        const USUAL: usize = 64 << 10;
-        const KEPT: usize = 8 << 20;
-        if self.inbox.len() - self.used >= count {
-            return Ok(true);
-        }
-        self.inbox.drain(..self.used);
-        self.used = 0;
-        if self.inbox.is_empty() && self.inbox.capacity() > KEPT && count <= KEPT {
-            self.inbox = Vec::new();
-        }
-        while self.inbox.len() < count {
-            let missing = count - self.inbox.len();
-            self.inbox.reserve(missing.max(USUAL));
-            match read(&self.requests, spare_capacity(&mut self.inbox)) {
-                Ok(0) => return Ok(false),
-                Ok(_) => {}
-                Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => self.wait_for_requests()?,
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Ok(true)
-    }
-
-    /// Returns when there may be something to read.
-    fn wait_for_requests(&self) -> io::Result<()> {
-        let mut request = [PollFd::new(&self.requests, PollFlags::IN)];
-        let give_up = monotonic_nanos() + SPIN.as_nanos() as u64;
-        while monotonic_nanos() < give_up {
-            sched_yield();
-            if poll(&mut request, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }))? > 0 {
-                return Ok(());
-            }
-        }
-        match poll(&mut request, None) {
-            Ok(_) | Err(Errno::INTR) => Ok(()),
-            Err(error) => Err(error.into()),
-        }
     }
 }

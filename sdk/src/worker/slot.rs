@@ -8,6 +8,7 @@ use super::{
     batch::{Batch, Frame, Place, Sent, Waiting},
     descriptors::monotonic_nanos,
     frame::{Content, HEADER, HELLO, Header, Kind, RECORD, Record, check_hello, decode_fault},
+    parcel::{self, PARCEL_BYTES},
     process::{Exit, ExtraEnv, Process, Started},
 };
 use crate::{failure::Fault, function::Codec};
@@ -28,8 +29,16 @@ pub(super) struct Arrived {
 
 #[derive(Debug)]
 pub(super) enum ArrivedContent {
-    Value(Codec, Range<usize>),
+    /// Its bytes are the slot's [`body`](Slot::body).
+    Value(Codec),
     Fault(Fault),
+}
+
+/// Where the bytes of the result taken last are.
+#[derive(Debug)]
+enum Body {
+    Inbox(Range<usize>),
+    Parcel,
 }
 
 /// What became of a slot's chunks when it died.
@@ -50,6 +59,10 @@ pub(super) struct Slot {
     greeted: bool,
     inbox: Vec<u8>,
     parsed: usize,
+    body: Body,
+    /// The large result taken last.
+    parcel: Vec<u8>,
+    parcels_sent: u64,
     frames: VecDeque<Frame>,
     /// Bytes of the first unsent frame that are in the pipe already, and which frame that is.
     unsent: usize,
@@ -74,6 +87,9 @@ impl Slot {
             greeted: false,
             inbox: Vec::new(),
             parsed: 0,
+            body: Body::Inbox(0..0),
+            parcel: Vec::new(),
+            parcels_sent: 0,
             frames: VecDeque::new(),
             unsent: 0,
             sent_bytes: 0,
@@ -148,6 +164,10 @@ impl Slot {
         if self.inbox.capacity() > KEPT_BUFFER {
             self.inbox = Vec::new();
         }
+        if self.parcel.capacity() > KEPT_BUFFER {
+            self.parcel = Vec::new();
+            parcel::shrink(&self.started.page, parcel::Place::Results);
+        }
     }
 
     pub(super) fn begin_run(&mut self, frame: Arc<Vec<u8>>) {
@@ -159,12 +179,18 @@ impl Slot {
     pub(super) fn send(&mut self, mut batch: Batch) -> io::Result<()> {
         let chunks = batch.chunks();
         let first = self.last_queued + 1;
-        let body = (batch.frame.len() - HEADER) as u64;
-        Header { kind: Kind::Chunks, chunks: chunks as u32, first, body }.write(&mut batch.frame);
+        let body = &batch.frame[HEADER..];
+        let page = &self.started.page;
+        let in_parcel = body.len() >= PARCEL_BYTES
+            && page.taken(parcel::Place::Inputs) == self.parcels_sent
+            && parcel::put(page, parcel::Place::Inputs, body);
+        self.parcels_sent += u64::from(in_parcel);
+        let kind = if in_parcel { Kind::ChunksInParcel } else { Kind::Chunks };
+        Header { kind, chunks: chunks as u32, first, body: body.len() as u64 }.write(&mut batch.frame);
         self.last_queued += chunks as u64;
         self.in_hand += chunks;
         self.served += chunks;
-        self.frames.push_back(Frame::Chunks(Sent { batch, first, owed: chunks }));
+        self.frames.push_back(Frame::Chunks(Sent { batch, first, owed: chunks, in_parcel }));
         self.write().map(drop)
     }
 
@@ -172,9 +198,13 @@ impl Slot {
         self.unsent < self.frames.len()
     }
 
-    /// The bytes of a value that arrived last.
-    pub(super) fn bytes(&self, range: Range<usize>) -> &[u8] {
-        &self.inbox[range]
+    /// The bytes of the result taken last.
+    #[inline]
+    pub(super) fn body(&self) -> &[u8] {
+        match &self.body {
+            Body::Inbox(range) => &self.inbox[range.clone()],
+            Body::Parcel => &self.parcel,
+        }
     }
 
     /// The next whole result, or why what came is not one.
@@ -188,20 +218,24 @@ impl Slot {
             self.greeted = true;
         }
         let here = &self.inbox[self.parsed..];
-        if here.len() < RECORD {
+        let Some(length) = Record::length_in_pipe(here).filter(|length| *length <= here.len()) else {
             return Ok(None);
-        }
-        let record = Record::read(here)?;
-        if here.len() < RECORD + record.length {
-            return Ok(None);
-        }
-        let body = self.parsed + RECORD..self.parsed + RECORD + record.length;
-        let place = self.answered(record.number)?;
-        let content = match record.content {
-            Content::Value(codec) => ArrivedContent::Value(codec, body.clone()),
-            Content::Fault => ArrivedContent::Fault(decode_fault(&self.inbox[body.clone()])),
         };
-        self.parsed = body.end;
+        let record = Record::read(here)?;
+        let place = self.answered(record.number)?;
+        self.body = if record.in_parcel {
+            parcel::take(&self.started.page, parcel::Place::Results, record.length, &mut self.parcel)
+                .map_err(|error| format!("its result cannot be read: {error}"))?;
+            self.started.page.count_taken(parcel::Place::Results);
+            Body::Parcel
+        } else {
+            Body::Inbox(self.parsed + RECORD..self.parsed + length)
+        };
+        self.parsed += length;
+        let content = match record.content {
+            Content::Value(codec) => ArrivedContent::Value(codec),
+            Content::Fault => ArrivedContent::Fault(decode_fault(self.body())),
+        };
         Ok(Some(Arrived { place, elapsed: record.elapsed, content }))
     }
 

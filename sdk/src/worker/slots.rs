@@ -88,13 +88,7 @@ impl Slots {
     pub(crate) fn new(job: Job) -> Slots {
         Slots {
             job,
-            current: Raw {
-                index: 0,
-                slot: None,
-                attempt: 0,
-                elapsed: 0,
-                body: Body::Value(Codec::Postcard, 0..0),
-            },
+            current: Raw { index: 0, slot: None, attempt: 0, elapsed: 0, body: Body::Value(Codec::Postcard) },
             slots: Vec::new(),
             waiting: VecDeque::new(),
             next_index: 0,
@@ -121,7 +115,7 @@ impl Slots {
     pub(crate) fn current(&mut self) -> (&mut Raw, &[u8]) {
         let raw = &mut self.current;
         let bytes = match (&raw.body, raw.slot.and_then(|seat| self.slots[seat].slot.as_ref())) {
-            (Body::Value(_, range), Some(seated)) => seated.slot.bytes(range.clone()),
+            (Body::Value(_), Some(seated)) => seated.slot.body(),
             _ => &[],
         };
         (raw, bytes)
@@ -253,13 +247,13 @@ impl Slots {
         seat.used.chunks += 1;
         seat.busy_nanos += elapsed;
         match content {
-            ArrivedContent::Value(codec, range) => {
-                self.bytes_back += range.len() as u64;
+            ArrivedContent::Value(codec) => {
+                self.bytes_back += seat.slot.as_ref().map_or(0, |seated| seated.slot.body().len() as u64);
                 self.current.index = place.index;
                 self.current.slot = Some(turn);
                 self.current.attempt = place.attempt;
                 self.current.elapsed = elapsed;
-                self.current.body = Body::Value(codec, range);
+                self.current.body = Body::Value(codec);
                 true
             }
             ArrivedContent::Fault(fault) => {

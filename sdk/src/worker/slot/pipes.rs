@@ -90,7 +90,7 @@ impl Slot {
     /// The rest of a large result in one piece, else as much as a pipe usually holds.
     fn worth_reading(&self) -> usize {
         const USUAL: usize = 64 << 10;
-        let whole = if self.greeted { Record::whole_length(&self.inbox) } else { None };
+        let whole = if self.greeted { Record::length_in_pipe(&self.inbox) } else { None };
         whole.map_or(USUAL, |whole| whole.saturating_sub(self.inbox.len()).max(USUAL))
     }
 

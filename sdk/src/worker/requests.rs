@@ -1,0 +1,115 @@
+//! A slot's end of the request pipe.
+
+use std::{io, os::fd::OwnedFd};
+
+use rustix::{
+    buffer::spare_capacity,
+    event::{PollFd, PollFlags, Timespec, poll},
+    io::{Errno, read},
+    thread::sched_yield,
+};
+
+use super::{
+    descriptors::{Page, monotonic_nanos},
+    frame::{HEADER, Header, Kind},
+    parcel::{self, Place},
+};
+use crate::names::SPIN;
+
+/// Buffers above this go back to the allocator between runs.
+const KEPT: usize = 8 << 20;
+
+/// Frames from the parent.
+pub(super) struct Requests {
+    pipe: OwnedFd,
+    /// Bytes read; `used` of them are done with.
+    inbox: Vec<u8>,
+    used: usize,
+    /// The body that came as a parcel last.
+    parcel: Vec<u8>,
+}
+
+impl Requests {
+    pub(super) fn new(pipe: OwnedFd) -> Requests {
+        Requests { pipe, inbox: Vec::new(), used: 0, parcel: Vec::new() }
+    }
+
+    /// Whether the next frame is, as far as is known here, still to come.
+    pub(super) fn must_wait(&self) -> bool {
+        self.inbox.len() - self.used < HEADER
+    }
+
+    /// The next frame's header; `None` when the parent has closed the pipe.
+    pub(super) fn next_header(&mut self) -> io::Result<Option<Header>> {
+        if !self.fetch(HEADER)? {
+            return Ok(None);
+        }
+        let header = Header::read(&self.inbox[self.used..])?;
+        self.used += HEADER;
+        Ok(Some(header))
+    }
+
+    /// That frame's body; `None` when the parent has closed the pipe.
+    pub(super) fn body(&mut self, header: Header, page: &Page) -> io::Result<Option<&[u8]>> {
+        let length = usize::try_from(header.body).map_err(io::Error::other)?;
+        if header.kind == Kind::ChunksInParcel {
+            parcel::take(page, Place::Inputs, length, &mut self.parcel)?;
+            page.count_taken(Place::Inputs);
+            return Ok(Some(&self.parcel));
+        }
+        if !self.fetch(length)? {
+            return Ok(None);
+        }
+        self.used += length;
+        Ok(Some(&self.inbox[self.used - length..self.used]))
+    }
+
+    /// Frees what a run left behind.
+    pub(super) fn rest(&mut self, page: &Page) {
+        if self.parcel.capacity() > KEPT {
+            self.parcel = Vec::new();
+            parcel::shrink(page, Place::Inputs);
+        }
+    }
+
+    /// Reads until `count` unused bytes are here; false when the parent has closed the pipe.
+    fn fetch(&mut self, count: usize) -> io::Result<bool> {
+        const USUAL: usize = 64 << 10;
+        if self.inbox.len() - self.used >= count {
+            return Ok(true);
+        }
+        self.inbox.drain(..self.used);
+        self.used = 0;
+        if self.inbox.is_empty() && self.inbox.capacity() > KEPT && count <= KEPT {
+            self.inbox = Vec::new();
+        }
+        while self.inbox.len() < count {
+            let missing = count - self.inbox.len();
+            self.inbox.reserve(missing.max(USUAL));
+            match read(&self.pipe, spare_capacity(&mut self.inbox)) {
+                Ok(0) => return Ok(false),
+                Ok(_) => {}
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => self.wait()?,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(true)
+    }
+
+    /// Returns when there may be something to read.
+    fn wait(&self) -> io::Result<()> {
+        let mut request = [PollFd::new(&self.pipe, PollFlags::IN)];
+        let give_up = monotonic_nanos() + SPIN.as_nanos() as u64;
+        while monotonic_nanos() < give_up {
+            sched_yield();
+            if poll(&mut request, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }))? > 0 {
+                return Ok(());
+            }
+        }
+        match poll(&mut request, None) {
+            Ok(_) | Err(Errno::INTR) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
