@@ -7,6 +7,9 @@ use crate::failure::Failure;
 /// `Result` with [`Error`], for `main` and everything else.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+/// The same a pointer wide, for what is called once a chunk.
+pub(crate) type Halting<T> = std::result::Result<T, Box<Error>>;
+
 /// Why a run as a whole could not go on. What went wrong in a single chunk is a [`Failure`].
 ///
 /// `Debug` prints the same text as `Display`, since that is what a `main` that returns `Err` shows.

@@ -37,6 +37,9 @@ pub(crate) const SPIN: Duration = Duration::from_micros(25);
 /// Encoded results that `.ordered()` holds for a straggler before it stops feeding: 64 MiB.
 pub const REORDER_BYTES: usize = 64 << 20;
 
+/// How often progress is reported at most.
+pub(crate) const REPORT_EVERY: Duration = Duration::from_millis(100);
+
 /// Pipe buffers. Linux lets one user own 64 MiB of them before it refuses to enlarge
 /// (`/proc/sys/fs/pipe-user-pages-soft`, 16,384 pages), so two of 256 KiB serve 128 slots.
 pub(crate) const PIPE_BYTES: usize = 256 << 10;

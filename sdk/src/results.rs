@@ -363,7 +363,7 @@ where
             form.blocking = true;
         }
         loop {
-            // Pending only when its slice of time is over.
+            // Pending when its slice of time is over, or when progress was to be reported.
             if let Poll::Ready(gathered) = Pin::new(&mut whole).poll(&mut Context::from_waker(Waker::noop()))
             {
                 return gathered;

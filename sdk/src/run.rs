@@ -8,22 +8,22 @@ use std::{
 };
 
 use crate::{
-    error::{Error, Result},
+    error::{Error, Halting, Result},
     event::{Event, Reporter, SlotUse, Summary},
     failure::Failure,
     function::{Shared, remote_of},
     map::Plan,
-    names::{REORDER_BYTES, SLOT_VAR},
+    names::{REORDER_BYTES, REPORT_EVERY, SLOT_VAR},
     progress,
     settings::{Backend, Settings},
     worker::{Feed, Inline, Job, Raw, RunFrame, Slots, Surroundings, is_initialised, is_slot, run_frame},
 };
 
-/// How often progress is reported at most.
-const REPORT_EVERY: Duration = Duration::from_millis(100);
-
-/// How many outcomes pass before the clock is looked at.
+/// How many quick outcomes pass before the clock is looked at; a look costs as much as a quick outcome.
 const OUTCOMES_PER_LOOK: usize = 256;
+
+/// Up to this a chunk is quick.
+const QUICK: Duration = Duration::from_micros(50);
 
 /// What a held result costs beside its bytes.
 const HELD_OVERHEAD: usize = 64;
@@ -134,7 +134,7 @@ impl Run {
     /// # Errors
     /// When the run cannot go on; nothing more comes then.
     #[inline]
-    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>, input: &mut dyn Feed) -> Poll<Result<bool>> {
+    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>, input: &mut dyn Feed) -> Poll<Halting<bool>> {
         if self.over {
             return Poll::Ready(Ok(false));
         }
@@ -152,7 +152,7 @@ impl Run {
         next
     }
 
-    fn poll_in_order(&mut self, cx: &mut Context<'_>, input: &mut dyn Feed) -> Poll<Result<bool>> {
+    fn poll_in_order(&mut self, cx: &mut Context<'_>, input: &mut dyn Feed) -> Poll<Halting<bool>> {
         loop {
             let Some(order) = &mut self.order else { return self.engine.poll_next(cx, input) };
             let shown = order.show_next();
@@ -203,7 +203,7 @@ impl Run {
 
 impl Engine {
     #[inline]
-    fn poll_next(&mut self, cx: &mut Context<'_>, input: &mut dyn Feed) -> Poll<Result<bool>> {
+    fn poll_next(&mut self, cx: &mut Context<'_>, input: &mut dyn Feed) -> Poll<Halting<bool>> {
         match self {
             Engine::Slots(slots) => slots.poll_next(cx, input),
             Engine::Inline(inline) => inline.poll_next(cx, input).map(Ok),
@@ -294,7 +294,7 @@ impl Log {
             self.summary.failed += 1;
             self.reporter.report(&Event::ChunkFailed { failure });
         }
-        if self.summary.chunks.is_multiple_of(OUTCOMES_PER_LOOK) || elapsed > REPORT_EVERY / 10 {
+        if self.summary.chunks.is_multiple_of(OUTCOMES_PER_LOOK) || elapsed > QUICK {
             self.look();
         }
     }

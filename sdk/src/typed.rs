@@ -45,7 +45,7 @@ where
         match self.run.poll_next(cx, &mut self.input) {
             Poll::Ready(Ok(true)) => {}
             Poll::Ready(Ok(false)) => return Poll::Ready(Ok(None)),
-            Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+            Poll::Ready(Err(error)) => return Poll::Ready(Err(*error)),
             Poll::Pending => return Poll::Pending,
         }
         let (raw, bytes) = self.run.current();

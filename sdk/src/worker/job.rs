@@ -34,7 +34,8 @@ pub(crate) struct Job {
     pub(crate) limit: Limit,
     pub(crate) chunks_per_slot: Option<usize>,
     pub(crate) surroundings: Arc<Surroundings>,
-    /// The caller blocks in each poll until there is an outcome, and has no waker. Its input is never pending.
+    /// The caller has no waker: a poll blocks until there is an outcome, or until progress is worth a report. Its input is
+    /// never pending.
     pub(crate) blocking: bool,
 }
 

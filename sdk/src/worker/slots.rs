@@ -24,11 +24,11 @@ use super::{
     slot::{Arrived, ArrivedContent, Slot},
 };
 use crate::{
-    error::{Error, Result},
+    error::{Error, Halting},
     event::SlotUse,
     failure::{FailureKind, Fault},
     function::Codec,
-    names::{SPIN, STILLBORN_SLOTS},
+    names::{REPORT_EVERY, SPIN, STILLBORN_SLOTS},
 };
 
 use waiting::Look;
@@ -142,7 +142,7 @@ impl Slots {
     /// # Errors
     /// When the run cannot go on: a slot cannot be started or is not ours.
     #[inline]
-    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>, feed: &mut dyn Feed) -> Poll<Result<bool>> {
+    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>, feed: &mut dyn Feed) -> Poll<Halting<bool>> {
         match self.take_finished() {
             Ok(true) => Poll::Ready(self.hand_out(cx, feed)),
             Ok(false) => self.work(cx, feed),
@@ -152,7 +152,7 @@ impl Slots {
 
     /// Before the consumer takes its time with a chunk, the chunk's slot gets more to do.
     #[inline]
-    fn hand_out(&mut self, cx: &mut Context<'_>, feed: &mut dyn Feed) -> Result<bool> {
+    fn hand_out(&mut self, cx: &mut Context<'_>, feed: &mut dyn Feed) -> Halting<bool> {
         if let Some(seat) = self.current.slot
             && self.input != Input::Pending
             && self.slots[seat].in_hand() <= self.pace.in_hand() / 2
@@ -164,7 +164,7 @@ impl Slots {
 
     /// Feeds, waits and looks at the clocks until something is finished.
     #[inline(never)]
-    fn work(&mut self, cx: &mut Context<'_>, feed: &mut dyn Feed) -> Poll<Result<bool>> {
+    fn work(&mut self, cx: &mut Context<'_>, feed: &mut dyn Feed) -> Poll<Halting<bool>> {
         let mut waited = false;
         let mut spin_until = None;
         loop {
@@ -185,7 +185,7 @@ impl Slots {
                 Look::Changed => continue,
                 Look::Again(after) => after,
             };
-            if self.exchange(Some(Duration::ZERO))? {
+            if self.exchange(Duration::ZERO)? {
                 spin_until = None;
                 continue;
             }
@@ -193,19 +193,22 @@ impl Slots {
             if now < *spin_until.get_or_insert(now + SPIN) {
                 sched_yield();
             } else if self.job.blocking {
-                self.exchange(next_look)?;
+                let patience = next_look.map_or(REPORT_EVERY, |look| look.min(REPORT_EVERY));
+                if !self.exchange(patience)? {
+                    return Poll::Pending;
+                }
             } else if waited {
                 self.wake_on_events(cx, next_look)?;
                 return Poll::Pending;
             } else {
                 waited = true;
-                self.exchange(Some(IN_PLACE))?;
+                self.exchange(IN_PLACE)?;
             }
         }
     }
 
     /// Makes the next result that is here already the current one.
-    fn take_finished(&mut self) -> Result<bool> {
+    fn take_finished(&mut self) -> Halting<bool> {
         if let Some(raw) = self.faults.pop_front() {
             self.current = raw;
             return Ok(true);
@@ -293,7 +296,7 @@ impl Slots {
     }
 
     /// A slot is dead and its last results are taken: the chunk that ran is to blame, the rest goes to others.
-    fn bury(&mut self, turn: usize) -> Result<()> {
+    fn bury(&mut self, turn: usize) -> Halting<()> {
         let seat = &mut self.slots[turn];
         seat.used.processor += seat.processor_now();
         seat.used.restarts += 1;
@@ -326,16 +329,16 @@ impl Slots {
                         "{STILLBORN_SLOTS} slots in a row ended outside any chunk and without a result; the last: {}",
                         wreck.exit.fault(&wreck.last_lines).message()
                     );
-                    return Err(Error::Slot { slot: turn, reason, stderr: wreck.last_lines });
+                    return Err(Box::new(Error::Slot { slot: turn, reason, stderr: wreck.last_lines }));
                 }
             }
         }
         Ok(())
     }
 
-    fn unusable(&self, turn: usize, reason: &dyn Display) -> Error {
+    fn unusable(&self, turn: usize, reason: &dyn Display) -> Box<Error> {
         let stderr = self.slots[turn].slot.as_ref().map(|seated| seated.slot.take_last_lines());
-        Error::Slot { slot: turn, reason: reason.to_string(), stderr: stderr.unwrap_or_default() }
+        Box::new(Error::Slot { slot: turn, reason: reason.to_string(), stderr: stderr.unwrap_or_default() })
     }
 }
 

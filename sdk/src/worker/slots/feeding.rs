@@ -8,7 +8,7 @@ use std::{
 
 use super::{Input, Seat, Seated, Slots};
 use crate::{
-    error::{Error, Result},
+    error::{Error, Halting},
     failure::Fault,
     names::FEED_AHEAD,
     worker::{
@@ -24,7 +24,7 @@ const FRAME_BYTES: usize = 64 << 10;
 
 impl Slots {
     /// Gives every slot about a millisecond of work, in turns, starting slots as long as there are chunks for them.
-    pub(super) fn feed_all(&mut self, cx: &mut Context<'_>, feed: &mut dyn Feed) -> Result<()> {
+    pub(super) fn feed_all(&mut self, cx: &mut Context<'_>, feed: &mut dyn Feed) -> Halting<()> {
         if self.input == Input::Pending {
             self.input = Input::Open;
         }
@@ -45,7 +45,7 @@ impl Slots {
     }
 
     /// Sends one batch to a slot that has room for it; true if there was one.
-    pub(super) fn feed(&mut self, cx: &mut Context<'_>, feed: &mut dyn Feed, seat: usize) -> Result<bool> {
+    pub(super) fn feed(&mut self, cx: &mut Context<'_>, feed: &mut dyn Feed, seat: usize) -> Halting<bool> {
         let (in_hand, left) = match &self.slots[seat].slot {
             Some(seated) => {
                 if seated.slot.exit().is_some() || seated.slot.has_unsent() {
@@ -138,7 +138,7 @@ impl Slots {
     }
 
     /// Puts a process into a seat that has none: a warm one if there is, else a new one.
-    pub(super) fn seat(&mut self, seat: usize) -> Result<()> {
+    pub(super) fn seat(&mut self, seat: usize) -> Halting<()> {
         if self.slots[seat].slot.is_some() {
             return Ok(());
         }

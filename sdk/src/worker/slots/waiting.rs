@@ -10,7 +10,7 @@ use rustix::{
 
 use super::{Input, Seat, Slots};
 use crate::{
-    error::Result,
+    error::Halting,
     names::{FEED_AHEAD, HELLO_WITHIN},
 };
 
@@ -25,17 +25,15 @@ pub(super) enum Look {
 }
 
 impl Slots {
-    /// Moves bytes both ways, waiting up to `patience` (for ever, if `None`) for the first; true if anything moved.
-    pub(super) fn exchange(&mut self, patience: Option<Duration>) -> Result<bool> {
+    /// Moves bytes both ways, waiting up to `patience` for the first; true if anything moved.
+    pub(super) fn exchange(&mut self, patience: Duration) -> Halting<bool> {
         let mut fds: Vec<PollFd<'_>> = Vec::with_capacity(3 * self.slots.len());
         for seated in self.slots.iter().filter_map(Seat::busy) {
             seated.slot.events(&mut fds);
         }
-        let patience = patience.map(|patience| Timespec {
-            tv_sec: patience.as_secs() as i64,
-            tv_nsec: i64::from(patience.subsec_nanos()),
-        });
-        match poll(&mut fds, patience.as_ref()) {
+        let patience =
+            Timespec { tv_sec: patience.as_secs() as i64, tv_nsec: i64::from(patience.subsec_nanos()) };
+        match poll(&mut fds, Some(&patience)) {
             Ok(0) | Err(Errno::INTR) => return Ok(false),
             Ok(_) => {}
             Err(error) => return Err(self.unusable(0, &error)),
@@ -67,7 +65,7 @@ impl Slots {
 
     /// Looks at everything that time decides: slots that never say hello, chunks past their timeout, chunks stuck behind a
     /// slow one while another slot has nothing to do.
-    pub(super) fn check_clocks(&mut self) -> Result<Look> {
+    pub(super) fn check_clocks(&mut self) -> Halting<Look> {
         let input_waits = self.input != Input::Open || self.stalled;
         let hungry = self.waiting.is_empty()
             && input_waits
@@ -117,7 +115,11 @@ impl Slots {
         Ok(if changed { Look::Changed } else { Look::Again(next_look) })
     }
 
-    pub(super) fn wake_on_events(&mut self, cx: &mut Context<'_>, next_look: Option<Duration>) -> Result<()> {
+    pub(super) fn wake_on_events(
+        &mut self,
+        cx: &mut Context<'_>,
+        next_look: Option<Duration>,
+    ) -> Halting<()> {
         for turn in 0..self.slots.len() {
             if let Some(seated) = self.slots[turn].slot.as_mut().filter(|seated| seated.slot.in_hand() > 0) {
                 seated.slot.wake_on_events(cx).map_err(|error| self.unusable(turn, &error))?;
