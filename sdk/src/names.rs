@@ -30,10 +30,6 @@ pub const MAX_SLOTS: usize = 1024;
 /// that hardly a chunk is ever stuck behind a slow one.
 pub(crate) const FEED_AHEAD: Duration = Duration::from_millis(1);
 
-/// How long either end of a pipe looks for the other's bytes, giving way to whoever wants the core, before it sleeps. Going
-/// to sleep and being woken costs several microseconds each; a round trip of a call that finds both ends awake takes two.
-pub(crate) const SPIN: Duration = Duration::from_micros(25);
-
 /// Encoded results that `.ordered()` holds for a straggler before it stops feeding: 64 MiB.
 pub const REORDER_BYTES: usize = 64 << 20;
 

@@ -5,6 +5,7 @@ use std::{
     num::NonZeroUsize,
     path::{Path, PathBuf},
     sync::OnceLock,
+    time::Duration,
 };
 
 use crate::{
@@ -143,9 +144,16 @@ impl Settings {
 }
 
 /// The cores this process may use, by affinity and cgroup quota. Asked once: it reads four files.
-fn usable_cores() -> usize {
+pub(crate) fn usable_cores() -> usize {
     static CORES: OnceLock<usize> = OnceLock::new();
     *CORES.get_or_init(|| std::thread::available_parallelism().map_or(1, NonZeroUsize::get))
+}
+
+/// How long either end of a pipe looks for the other's bytes, giving way to whoever wants the core, before it sleeps. Going
+/// to sleep and being woken costs several microseconds each way; a round trip that finds both ends awake takes two. On a
+/// single core looking only delays the other.
+pub(crate) fn spin() -> Duration {
+    if usable_cores() > 1 { Duration::from_micros(25) } else { Duration::ZERO }
 }
 
 fn parse_slots(text: &str) -> Option<usize> {

@@ -35,6 +35,7 @@ fn main() {
     if let Some(role) = arguments.first().and_then(|first| first.strip_prefix("role:")) {
         return match role {
             "echo" => support::echo(),
+            "one-core-calls" => call::on_one_core(),
             "nothing" => {}
             "first-result" => start::first_result(),
             "stream" => memory::stream(&arguments[1]),

@@ -18,7 +18,7 @@ pub(crate) fn run() {
     let hidden = || {
         let work = |micros: u64| {
             if micros > 1000 {
-                sleep(Duration::from_micros(micros))
+                sleep(Duration::from_micros(micros));
             }
         };
         let naps = (0..20_000).map(|n| if n == 10_000 { 200_000 } else { 0 });

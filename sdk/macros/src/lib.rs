@@ -13,7 +13,9 @@ use proc_macro::TokenStream;
 /// `#[cloud::main(slot = setup)]` calls `setup()` in each slot before its first chunk: for loggers, thread pools, licences.
 #[proc_macro_attribute]
 pub fn main(attribute: TokenStream, item: TokenStream) -> TokenStream {
-    main_attribute::expand(attribute.into(), item.into()).unwrap_or_else(|error| error.to_compile_error()).into()
+    main_attribute::expand(attribute.into(), item.into())
+        .unwrap_or_else(|error| error.to_compile_error())
+        .into()
 }
 
 /// Gives a function a stable name and defaults for its maps. It is never needed to run a function.
@@ -22,5 +24,7 @@ pub fn main(attribute: TokenStream, item: TokenStream) -> TokenStream {
 /// program; the timeout is a number of `ms`, `s`, `m` or `h`. Options set on a map win. The function itself stays as it is.
 #[proc_macro_attribute]
 pub fn remote(attribute: TokenStream, item: TokenStream) -> TokenStream {
-    remote_attribute::expand(attribute.into(), item.into()).unwrap_or_else(|error| error.to_compile_error()).into()
+    remote_attribute::expand(attribute.into(), item.into())
+        .unwrap_or_else(|error| error.to_compile_error())
+        .into()
 }

@@ -2,7 +2,9 @@
 
 use proc_macro2::TokenStream;
 use quote::quote;
-use syn::{Attribute, Error, ItemFn, Meta, Path, Result, Token, parse::Parser, parse2, punctuated::Punctuated};
+use syn::{
+    Attribute, Error, ItemFn, Meta, Path, Result, Token, parse::Parser, parse2, punctuated::Punctuated,
+};
 
 pub(crate) fn expand(attribute: TokenStream, item: TokenStream) -> Result<TokenStream> {
     let function: ItemFn = parse2(item)?;

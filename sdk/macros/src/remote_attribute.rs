@@ -2,7 +2,9 @@
 
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
-use syn::{Error, Expr, ExprLit, ItemFn, Lit, Meta, Result, Token, parse::Parser, parse2, punctuated::Punctuated};
+use syn::{
+    Error, Expr, ExprLit, ItemFn, Lit, Meta, Result, Token, parse::Parser, parse2, punctuated::Punctuated,
+};
 
 #[derive(Default)]
 struct Options {
@@ -31,7 +33,9 @@ pub(crate) fn expand(attribute: TokenStream, item: TokenStream) -> Result<TokenS
     let ident = &signature.ident;
     let marker = format_ident!("__CloudRemote_{ident}");
     let name = option(options.name.map(|name| quote!(#name)));
-    let timeout = option(options.timeout_millis.map(|millis| quote!(::cloud::__private::Duration::from_millis(#millis))));
+    let timeout = option(
+        options.timeout_millis.map(|millis| quote!(::cloud::__private::Duration::from_millis(#millis))),
+    );
     let retries = option(options.retries.map(|retries| quote!(#retries)));
     Ok(quote! {
         #function
@@ -57,31 +61,49 @@ pub(crate) fn expand(attribute: TokenStream, item: TokenStream) -> Result<TokenS
 }
 
 fn option(value: Option<TokenStream>) -> TokenStream {
-    value.map_or_else(|| quote!(::core::option::Option::None), |value| quote!(::core::option::Option::Some(#value)))
+    value.map_or_else(
+        || quote!(::core::option::Option::None),
+        |value| quote!(::core::option::Option::Some(#value)),
+    )
 }
 
 fn options(attribute: TokenStream) -> Result<Options> {
     let mut options = Options::default();
     for meta in Punctuated::<Meta, Token![,]>::parse_terminated.parse2(attribute)? {
         let Meta::NameValue(pair) = &meta else {
-            return Err(Error::new_spanned(&meta, "expected `name = \"..\"`, `timeout = \"90s\"` or `retries = 2`"));
+            return Err(Error::new_spanned(
+                &meta,
+                "expected `name = \"..\"`, `timeout = \"90s\"` or `retries = 2`",
+            ));
         };
         let Expr::Lit(ExprLit { lit, .. }) = &pair.value else {
             return Err(Error::new_spanned(&pair.value, "expected a literal"));
         };
         match (pair.path.get_ident().map(ToString::to_string).as_deref(), lit) {
             (Some("name"), Lit::Str(text)) if !text.value().is_empty() => options.name = Some(text.value()),
-            (Some("name"), _) => return Err(Error::new_spanned(lit, "expected a name, such as \"pricing/monte-carlo\"")),
+            (Some("name"), _) => {
+                return Err(Error::new_spanned(lit, "expected a name, such as \"pricing/monte-carlo\""));
+            }
             (Some("timeout"), Lit::Str(text)) => {
                 let millis = millis(&text.value()).ok_or_else(|| {
-                    Error::new_spanned(lit, "expected a positive duration, such as \"500ms\", \"90s\", \"15m\" or \"2h\"")
+                    Error::new_spanned(
+                        lit,
+                        "expected a positive duration, such as \"500ms\", \"90s\", \"15m\" or \"2h\"",
+                    )
                 })?;
                 options.timeout_millis = Some(millis);
             }
-            (Some("timeout"), _) => return Err(Error::new_spanned(lit, "expected a duration in quotes, such as \"90s\"")),
+            (Some("timeout"), _) => {
+                return Err(Error::new_spanned(lit, "expected a duration in quotes, such as \"90s\""));
+            }
             (Some("retries"), Lit::Int(number)) => options.retries = Some(number.base10_parse()?),
             (Some("retries"), _) => return Err(Error::new_spanned(lit, "expected a number")),
-            _ => return Err(Error::new_spanned(&pair.path, "unknown option, expected `name`, `timeout` or `retries`")),
+            _ => {
+                return Err(Error::new_spanned(
+                    &pair.path,
+                    "unknown option, expected `name`, `timeout` or `retries`",
+                ));
+            }
         }
     }
     Ok(options)

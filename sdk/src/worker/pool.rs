@@ -16,7 +16,7 @@ use super::{process::ExtraEnv, slot::Slot};
 pub(crate) struct Surroundings {
     environment: Vec<(OsString, OsString)>,
     directory: Option<PathBuf>,
-    limits: [Rlimit; 7],
+    limits: [Rlimit; 4],
     pub(super) extra_env: ExtraEnv,
 }
 
@@ -52,17 +52,9 @@ fn same(known: &[(OsString, OsString)], now: impl Iterator<Item = (OsString, OsS
     all && known.next().is_none()
 }
 
-fn limits() -> [Rlimit; 7] {
-    [
-        Resource::As,
-        Resource::Core,
-        Resource::Cpu,
-        Resource::Data,
-        Resource::Fsize,
-        Resource::Nofile,
-        Resource::Stack,
-    ]
-    .map(getrlimit)
+/// The resource limits that programs change for their own computations. Each costs a system call at every map.
+fn limits() -> [Rlimit; 4] {
+    [Resource::As, Resource::Data, Resource::Nofile, Resource::Stack].map(getrlimit)
 }
 
 fn warm() -> MutexGuard<'static, Vec<(Arc<Surroundings>, Slot)>> {

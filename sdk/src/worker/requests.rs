@@ -14,7 +14,7 @@ use super::{
     frame::{HEADER, Header, Kind},
     parcel::{self, Place},
 };
-use crate::names::SPIN;
+use crate::settings::spin;
 
 /// Buffers above this go back to the allocator between runs.
 const KEPT: usize = 8 << 20;
@@ -100,7 +100,7 @@ impl Requests {
     /// Returns when there may be something to read.
     fn wait(&self) -> io::Result<()> {
         let mut request = [PollFd::new(&self.pipe, PollFlags::IN)];
-        let give_up = monotonic_nanos() + SPIN.as_nanos() as u64;
+        let give_up = monotonic_nanos() + spin().as_nanos() as u64;
         while monotonic_nanos() < give_up {
             sched_yield();
             if poll(&mut request, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }))? > 0 {

@@ -28,7 +28,8 @@ use crate::{
     event::SlotUse,
     failure::{FailureKind, Fault},
     function::Codec,
-    names::{REPORT_EVERY, SPIN, STILLBORN_SLOTS},
+    names::{REPORT_EVERY, STILLBORN_SLOTS},
+    settings::spin,
 };
 
 use waiting::Look;
@@ -190,7 +191,7 @@ impl Slots {
                 continue;
             }
             let now = Instant::now();
-            if now < *spin_until.get_or_insert(now + SPIN) {
+            if now < *spin_until.get_or_insert(now + spin()) {
                 sched_yield();
             } else if self.job.blocking {
                 let patience = next_look.map_or(REPORT_EVERY, |look| look.min(REPORT_EVERY));

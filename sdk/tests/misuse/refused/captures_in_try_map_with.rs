@@ -1,0 +1,9 @@
+//~ this closure captures variables, or is a `fn` pointer: captured data cannot be sent to another process
+
+#[cloud::main]
+fn main() -> cloud::Result<()> {
+    let k = 3u64;
+    cloud::try_map_with(1u64, move |least: &u64, x: u64| (x + k).checked_sub(*least).ok_or("too small"), 0..4)
+        .wait()
+        .map(drop)
+}

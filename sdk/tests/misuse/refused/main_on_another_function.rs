@@ -1,0 +1,8 @@
+//~ `#[cloud::main]` belongs on `fn main`
+
+#[cloud::main]
+fn start() {}
+
+fn main() {
+    start();
+}

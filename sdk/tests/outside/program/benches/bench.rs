@@ -1,0 +1,3 @@
+fn main() {
+    println!("bench {:?}", outside::doubled(vec![6, 7]));
+}

@@ -1,0 +1,4 @@
+#[test]
+fn maps() {
+    assert_eq!(outside::doubled(vec![3]), [6]);
+}
