@@ -1,12 +1,13 @@
 //! The reporters that come with the crate: a bar for people, JSON lines for scripts, and hardly anything otherwise.
 
 use std::{
+    fmt,
     io::IsTerminal,
     sync::OnceLock,
     time::{Duration, Instant},
 };
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use crate::{
     event::{Event, Reporter},
@@ -76,16 +77,38 @@ impl Bar {
     fn draw(&self, target: ProgressDrawTarget, chunks: Option<usize>) -> ProgressBar {
         let bar = ProgressBar::with_draw_target(chunks.map(|chunks| chunks as u64), target);
         let template = if chunks.is_some() {
-            "{prefix} {wide_bar} {pos}/{len} {per_sec} eta {eta} {msg:.red}"
+            "{prefix} {wide_bar} {pos}/{len}, {rate}, {left} left {msg:.red}"
         } else {
-            "{prefix} {spinner} {pos} {per_sec} {elapsed} {msg:.red}"
+            "{prefix} {spinner} {pos}, {rate}, {elapsed} {msg:.red}"
         };
         if let Ok(style) = ProgressStyle::with_template(template) {
-            bar.set_style(style);
+            bar.set_style(style.with_key("rate", rate).with_key("left", left));
         }
         bar.set_prefix(self.label.clone());
         bar.with_elapsed(self.started.elapsed())
     }
+}
+
+/// Chunks a second since the start: steadier than the last few, which come in bursts.
+fn per_second(state: &ProgressState) -> f64 {
+    state.pos() as f64 / state.elapsed().as_secs_f64().max(1e-3)
+}
+
+fn rate(state: &ProgressState, text: &mut dyn fmt::Write) {
+    let per_second = per_second(state);
+    // Nobody can be told if a line of a bar cannot be made.
+    let _ = if per_second < 100.0 {
+        write!(text, "{per_second:.1}/s")
+    } else {
+        write!(text, "{per_second:.0}/s")
+    };
+}
+
+fn left(state: &ProgressState, text: &mut dyn fmt::Write) {
+    let chunks = state.len().unwrap_or(0).saturating_sub(state.pos());
+    let seconds = chunks as f64 / per_second(state).max(1e-9);
+    let left = Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
+    let _ = write!(text, "{:#}", HumanDuration(left));
 }
 
 impl Reporter for Bar {
@@ -113,6 +136,7 @@ impl Drop for Bar {
             // The last state stays in the scroll-back.
             bar.abandon();
             show_bar(None);
+            write_to_screen(b"\n");
         }
     }
 }

@@ -241,3 +241,67 @@ fn u32_at(bytes: &[u8], at: usize) -> u32 {
 fn u64_at(bytes: &[u8], at: usize) -> u64 {
     u64::from(u32_at(bytes, at)) | u64::from(u32_at(bytes, at + 4)) << 32
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_survives_its_header() {
+        for (content, in_parcel) in [
+            (Content::Value(Codec::Postcard), false),
+            (Content::Value(Codec::MessagePack), true),
+            (Content::Fault, false),
+            (Content::Fault, true),
+        ] {
+            let record =
+                Record { number: u32::MAX - 1, length: 70_000, elapsed: (1 << 56) - 2, content, in_parcel };
+            let mut header = [0; RECORD];
+            record.write(&mut header);
+            let back = Record::read(&header).unwrap();
+            assert_eq!(
+                (back.number, back.length, back.elapsed),
+                (record.number, record.length, record.elapsed)
+            );
+            assert_eq!((back.content, back.in_parcel), (content, in_parcel));
+            assert_eq!(Record::length_in_pipe(&header), Some(RECORD + if in_parcel { 0 } else { 70_000 }));
+            assert_eq!(Record::length_in_pipe(&header[..RECORD - 1]), None);
+        }
+    }
+
+    #[test]
+    fn an_unknown_record_is_refused() {
+        let mut header = [0; RECORD];
+        header[8] = 77;
+        assert_eq!(Record::read(&header).unwrap_err(), "unknown record kind 77");
+    }
+
+    #[test]
+    fn a_print_is_not_taken_for_a_hello_even_if_it_is_short() {
+        assert_eq!(check_hello(b"r", 7).unwrap_err(), "it printed \"r\" before `cloud::init`");
+        assert!(check_hello(b"running 3 tests\n", 7).is_err());
+    }
+
+    #[test]
+    fn a_hello_counts_only_with_its_nonce_and_program() {
+        let mut bytes = hello(7);
+        assert_eq!(check_hello(&bytes, 7), Ok(()));
+        assert_eq!(check_hello(&bytes[..5], 7), Ok(()));
+        assert_eq!(check_hello(&bytes, 8).unwrap_err(), "it was not started by this process");
+        bytes[16] ^= 1;
+        assert_eq!(check_hello(&bytes, 7).unwrap_err(), "it is another program than this one");
+    }
+
+    #[test]
+    fn frames_cut_short_are_refused() {
+        let run = RunFrame { function: 1, name: "f".into(), shared: Some(0), max_bytes: 9 };
+        let frame = run_frame(&run, b"shared");
+        let header = Header::read(&frame).unwrap();
+        assert_eq!((header.kind, header.body as usize), (Kind::Run, frame.len() - HEADER));
+        let (back, shared) = split_run_frame(&frame[HEADER..]).unwrap();
+        assert_eq!((back.name.as_str(), shared), ("f", &b"shared"[..]));
+        assert!(split_run_frame(&frame[HEADER..HEADER + 6]).is_err());
+        assert!(split_chunk(&[0, 9, 0, 0, 0, 1]).is_err());
+        assert!(split_chunk(&[9, 0, 0, 0, 0]).is_err());
+    }
+}
