@@ -184,7 +184,8 @@ impl Slots {
             }
             let next_look = match self.check_clocks()? {
                 Look::Changed => continue,
-                Look::Again(after) => after,
+                // Whoever polls also reports progress, however long a chunk takes.
+                Look::Again(after) => after.map_or(REPORT_EVERY, |after| after.min(REPORT_EVERY)),
             };
             if self.exchange(Duration::ZERO)? {
                 spin_until = None;
@@ -194,8 +195,7 @@ impl Slots {
             if now < *spin_until.get_or_insert(now + spin()) {
                 sched_yield();
             } else if self.job.blocking {
-                let patience = next_look.map_or(REPORT_EVERY, |look| look.min(REPORT_EVERY));
-                if !self.exchange(patience)? {
+                if !self.exchange(next_look)? {
                     return Poll::Pending;
                 }
             } else if waited {

@@ -122,11 +122,9 @@ impl Slots {
                         elapsed: 0,
                         body: Body::Failed(fault.of(index, 0, None, Vec::new())),
                     });
-                    // A batch is of consecutive chunks, so this one ends here.
-                    if batch.chunks() > 0 {
-                        break;
-                    }
-                    batch = batch.reused(Place { index: self.next_index, attempt: 1 });
+                    // A batch is of consecutive chunks, so it ends here; and faults are handed out before more is pulled,
+                    // or an input of nothing else would pile up.
+                    break;
                 }
             }
         }

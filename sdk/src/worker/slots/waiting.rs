@@ -115,17 +115,13 @@ impl Slots {
         Ok(if changed { Look::Changed } else { Look::Again(next_look) })
     }
 
-    pub(super) fn wake_on_events(
-        &mut self,
-        cx: &mut Context<'_>,
-        next_look: Option<Duration>,
-    ) -> Halting<()> {
+    pub(super) fn wake_on_events(&mut self, cx: &mut Context<'_>, next_look: Duration) -> Halting<()> {
         for turn in 0..self.slots.len() {
             if let Some(seated) = self.slots[turn].slot.as_mut().filter(|seated| seated.slot.in_hand() > 0) {
                 seated.slot.wake_on_events(cx).map_err(|error| self.unusable(turn, &error))?;
             }
         }
-        self.timer = next_look.map(Timer::after);
+        self.timer = Some(Timer::after(next_look));
         if let Some(timer) = &mut self.timer
             && Pin::new(timer).poll(cx).is_ready()
         {
