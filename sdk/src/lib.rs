@@ -78,6 +78,7 @@
 //! # Platforms
 //! Linux 5.4 or newer, on x86-64 and aarch64.
 
+mod collect;
 mod error;
 mod event;
 mod failure;
@@ -89,17 +90,19 @@ mod progress;
 mod results;
 mod run;
 mod settings;
+mod stage;
 mod typed;
 mod worker;
 
 pub use cloud_macros::{main, remote};
+pub use collect::{Collect, Gather};
 pub use error::{Error, Result};
 pub use event::{Event, Reporter, SlotUse, Summary};
 pub use failure::{Failure, FailureKind, FailureReport, Outcome};
 pub use function::{Reply, TryReply, Wire};
 pub use inputs::{FromStream, Inputs, Iter, Source};
 pub use map::{Every, Map, One, Outcomes, call, map, map_with, try_map, try_map_with};
-pub use results::{Blocking, Collect, Details, Gather, Value, Values};
+pub use results::{Blocking, Details, Value, Values};
 pub use settings::Backend;
 pub use worker::{init, init_with};
 

@@ -21,15 +21,24 @@ const KEPT: u64 = 8 << 20;
 /// Where in the page's file a direction has its place. No body is longer than 4 GiB.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Place {
-    Inputs = 1 << 33,
-    Results = 1 << 34,
+    Inputs,
+    Results,
+}
+
+impl Place {
+    fn offset(self) -> u64 {
+        match self {
+            Place::Inputs => 1 << 33,
+            Place::Results => 1 << 34,
+        }
+    }
 }
 
 /// Puts a body there; false if it cannot be had, for want of memory say.
 pub(super) fn put(page: &Page, place: Place, body: &[u8]) -> bool {
     let mut written = 0;
     while written < body.len() {
-        match pwrite(page.file(), &body[written..], place as u64 + written as u64) {
+        match pwrite(page.file(), &body[written..], place.offset() + written as u64) {
             Ok(0) => return false,
             Ok(count) => written += count,
             Err(Errno::INTR) => {}
@@ -44,7 +53,7 @@ pub(super) fn take(page: &Page, place: Place, length: usize, body: &mut Vec<u8>)
     body.clear();
     body.reserve(length);
     while body.len() < length {
-        let offset = place as u64 + body.len() as u64;
+        let offset = place.offset() + body.len() as u64;
         match pread(page.file(), spare_capacity(body), offset) {
             Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
             Ok(_) => {}
@@ -62,7 +71,7 @@ pub(super) fn shrink(page: &Page, place: Place) {
     let _ = fallocate(
         page.file(),
         FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE,
-        place as u64 + KEPT,
+        place.offset() + KEPT,
         (1 << 32) - KEPT,
     );
 }

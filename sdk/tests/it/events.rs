@@ -1,11 +1,11 @@
-//! What a run tells its reporter, and what is printed of it.
+//! What a run tells its reporter.
 
 use std::{process::exit, thread::sleep, time::Duration};
 
 use cloud::{Event, Summary};
 use serde_json::Value;
 
-use crate::support::{Recorder, Rerun};
+use crate::support::Recorder;
 
 /// Runs `map` and gives its events; their frame is checked here.
 fn events<S: cloud::Source<Item: cloud::Wire>, T: cloud::Wire>(map: cloud::Map<S, T>) -> Vec<Value> {
@@ -77,6 +77,22 @@ fn progress_is_told_in_every_form() {
         [awaited, blocking, iterated, inline].iter().all(|times| (1..=20).contains(times)),
         "awaited {awaited}, blocking {blocking}, iterated {iterated}, inline {inline} times in 400 ms"
     );
+}
+
+#[test]
+fn progress_is_told_while_a_long_chunk_runs() {
+    let nap = |_: u32| sleep(Duration::from_millis(600));
+    for blocking in [true, false] {
+        let recorder = Recorder::default();
+        let map = cloud::map(nap, [0]).reporter(recorder.clone());
+        if blocking {
+            map.wait().unwrap();
+        } else {
+            futures::executor::block_on(map.into_future()).unwrap();
+        }
+        let early = recorder.only("progress").iter().filter(|event| event["done"] == 0).count();
+        assert!((2..=10).contains(&early), "{early} times in 600 ms, blocking: {blocking}");
+    }
 }
 
 /// The summary of a run as Rust sees it.
@@ -157,35 +173,4 @@ fn a_run_that_fails_fast_finishes_too() {
     let finished = recorder.only("finished");
     assert_eq!(finished.len(), 1);
     assert_eq!(finished[0]["summary"]["failed"], 1);
-}
-
-/// A run long enough for progress, with a failure.
-fn run_with_a_failure() {
-    let error = cloud::map(ten_to_one_fails, 1..=100).slots(2).label("tens").wait().unwrap_err();
-    assert!(error.to_string().starts_with("10 chunks failed"));
-}
-
-#[test]
-fn nothing_is_printed_where_stderr_is_no_terminal() {
-    let Some(rerun) = Rerun::of(nothing_is_printed_where_stderr_is_no_terminal) else {
-        return run_with_a_failure();
-    };
-    assert_eq!(rerun.output().stderr, "");
-}
-
-#[test]
-fn json_lines_are_printed_on_request() {
-    let Some(rerun) = Rerun::of(json_lines_are_printed_on_request) else { return run_with_a_failure() };
-    let stderr = rerun.env("CLOUD_PROGRESS", "json").output().stderr;
-    let events: Vec<Value> = stderr.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let count = |kind: &str| events.iter().filter(|event| event["event"] == kind).count();
-    assert_eq!((count("started"), count("chunk_failed"), count("finished")), (1, 10, 1));
-    assert!(count("progress") >= 1);
-    assert_eq!(events[0]["label"], "tens");
-}
-
-#[test]
-fn off_prints_nothing() {
-    let Some(rerun) = Rerun::of(off_prints_nothing) else { return run_with_a_failure() };
-    assert_eq!(rerun.env("CLOUD_PROGRESS", "off").output().stderr, "");
 }

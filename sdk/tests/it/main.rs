@@ -22,6 +22,7 @@ mod hygiene;
 mod inline;
 mod inputs;
 mod order;
+mod progress;
 mod prompt;
 mod retries;
 mod settings;

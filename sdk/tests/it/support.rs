@@ -41,10 +41,12 @@ impl Rerun {
 
     fn command(program: &Path, test: &str) -> Command {
         let mut command = Command::new(program);
-        command
-            .args([test, "--exact", "--nocapture", "--test-threads=1"])
-            .env(PART, test)
-            .stdin(Stdio::null());
+        command.args([test, "--exact", "--nocapture", "--test-threads=1"]);
+        Rerun::prepared(command, test)
+    }
+
+    fn prepared(mut command: Command, test: &str) -> Command {
+        command.env(PART, test).stdin(Stdio::null());
         for variable in [BACKEND_VAR, SLOTS_VAR, PROGRESS_VAR] {
             command.env_remove(variable);
         }
@@ -54,6 +56,21 @@ impl Rerun {
     /// By another path to the same program. To be said before all else.
     pub(crate) fn program(mut self, program: &Path) -> Rerun {
         self.command = Rerun::command(program, self.name);
+        self
+    }
+
+    /// On a terminal of a hundred columns, made by `script` of util-linux; all it says is then on stdout. To be said before
+    /// all else.
+    pub(crate) fn on_a_terminal(mut self) -> Rerun {
+        let program = std::env::current_exe().unwrap();
+        let line = format!(
+            "stty cols 100; exec '{}' {} --exact --nocapture --test-threads=1",
+            program.display(),
+            self.name
+        );
+        let mut command = Command::new("script");
+        command.args(["-qec", &line, "/dev/null"]).env("TERM", "xterm");
+        self.command = Rerun::prepared(command, self.name);
         self
     }
 

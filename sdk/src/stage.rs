@@ -1,0 +1,52 @@
+//! From plan to run: nothing happens before the first poll.
+
+use std::task::{Context, Poll};
+
+use crate::{
+    error::Result, failure::Outcome, function::Wire, inputs::Source, map::Plan, run::Form, typed::TypedRun,
+};
+
+/// A run that begins at its first poll.
+pub(crate) enum Stage<S> {
+    Planned(Box<(S, Plan)>, Form),
+    Running(Box<TypedRun<S>>),
+    Over,
+}
+
+impl<S: Source> Stage<S>
+where
+    S::Item: Wire,
+{
+    pub(crate) fn planned(source: S, plan: Plan) -> Stage<S> {
+        Stage::Planned(Box::new((source, plan)), Form::default())
+    }
+
+    #[inline]
+    pub(crate) fn poll_outcome<T: Wire>(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Outcome<T>>>> {
+        if let Stage::Running(run) = self {
+            return run.poll_outcome(cx);
+        }
+        match std::mem::replace(self, Stage::Over) {
+            Stage::Planned(planned, form) => {
+                let (source, plan) = *planned;
+                *self = Stage::Running(Box::new(TypedRun::start(source, plan, form)?));
+                self.poll_outcome(cx)
+            }
+            _ => Poll::Ready(Ok(None)),
+        }
+    }
+
+    pub(crate) fn form(&mut self) -> Option<&mut Form> {
+        match self {
+            Stage::Planned(_, form) => Some(form),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn expected(&self) -> Option<usize> {
+        match self {
+            Stage::Running(run) => run.expected(),
+            _ => None,
+        }
+    }
+}
