@@ -19,6 +19,9 @@ use crate::{
 /// Longest time one poll takes before other tasks of the executor have their turn.
 const SLICE: Duration = Duration::from_micros(500);
 
+/// Values that room is made for at once.
+const MOST_RESERVED: usize = 1 << 16;
+
 /// Outcomes taken between two looks at the clock.
 const OUTCOMES_PER_LOOK: usize = 64;
 
@@ -85,9 +88,9 @@ impl<T> Gather<T> for Outcomes {
     type Output = Vec<Result<T, Failure>>;
 
     fn gather(mut outcomes: Gathered<T>) -> Result<Self::Output> {
-        let mut failures = outcomes.failures_in_order().into_iter().peekable();
-        let chunks =
-            outcomes.values.len().max(failures.clone().last().map_or(0, |failure| failure.chunk + 1));
+        let failures = outcomes.failures_in_order();
+        let chunks = outcomes.values.len().max(failures.last().map_or(0, |failure| failure.chunk + 1));
+        let mut failures = failures.into_iter().peekable();
         outcomes.values.resize_with(chunks, || None);
         let mut all = Vec::with_capacity(chunks);
         for (index, value) in outcomes.values.into_iter().enumerate() {
@@ -147,8 +150,9 @@ where
             match outcome {
                 Ok(Some(outcome)) => {
                     if self.gathered.values.capacity() == 0 {
+                        // A hint, and perhaps a wild one: beyond this the vector grows with the values.
                         let expected = self.stage.expected().unwrap_or(0);
-                        self.gathered.values.reserve_exact(expected);
+                        self.gathered.values.reserve_exact(expected.min(MOST_RESERVED));
                     }
                     self.gathered.add(outcome);
                 }

@@ -77,6 +77,15 @@ pub enum Error {
         stderr: Vec<String>,
     },
 
+    /// A slot's process could not be started at all, and no other slot is there to go on with.
+    #[error("slot {slot} cannot be started: {reason}")]
+    SlotStart {
+        /// The slot's number.
+        slot: usize,
+        /// What the system said.
+        reason: String,
+    },
+
     /// Two different functions carry the same `#[cloud::remote(name = ..)]`.
     #[error("two functions are named `{name}`: {first} and {second}")]
     DuplicateName {
@@ -106,6 +115,10 @@ impl Error {
             Error::Slot { .. } => Some(
                 "a slot runs this same program: `#[cloud::main]` or `cloud::init()` must come first in `main`, \
                  before anything is printed or any thread started",
+            ),
+            Error::SlotStart { .. } => Some(
+                "use fewer `.slots(..)`, or raise the limits on open files and processes (`ulimit -n`, `ulimit -u`); \
+                 a slot takes seven descriptors",
             ),
             Error::DuplicateName { .. } => Some("give one of them another `name`"),
             Error::Setting { .. } | Error::SettingsFile { .. } | Error::Shared { .. } => None,

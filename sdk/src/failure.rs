@@ -143,6 +143,18 @@ impl From<FailureReport> for Failure {
     }
 }
 
+impl Failure {
+    /// Bytes of text it holds, roughly.
+    pub(crate) fn text_bytes(&self) -> usize {
+        let of_kind = match &self.kind {
+            FailureKind::Error { chain } => chain.iter().map(String::len).sum(),
+            FailureKind::Panic { backtrace, .. } => backtrace.as_ref().map_or(0, String::len),
+            _ => 0,
+        };
+        of_kind + self.message.len() + self.stderr.iter().map(String::len).sum::<usize>()
+    }
+}
+
 impl Deref for Failure {
     type Target = FailureReport;
 

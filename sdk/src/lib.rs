@@ -42,7 +42,7 @@
 //! A *slot* is a resident process: this same program, started again, where [`init`] serves chunks and never returns.
 //! So a chunk that panics, exits, crashes or loops for ever costs its own outcome ([`Failure`]) and nothing else, and the
 //! function needs no thread safety. Slots stay warm between maps as long as the environment, the working directory and
-//! the resource limits stay the same. They end with the program, however it ends.
+//! the limits on memory, stack and open files stay the same. They end with the program, however it ends.
 //!
 //! | [`Backend`] | chunks run | for |
 //! |---|---|---|
@@ -63,7 +63,8 @@
 //! ```
 //!
 //! # Settings
-//! The code wins over the environment, that over `cloud.toml` (in the working directory or above it), that over defaults.
+//! The code wins over the environment, that over `cloud.toml` (in the working directory or above it, looked for at a program's
+//! first map), that over defaults.
 //!
 //! | variable | key | values | default |
 //! |---|---|---|---|

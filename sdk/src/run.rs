@@ -16,7 +16,9 @@ use crate::{
     names::{REORDER_BYTES, REPORT_EVERY, SLOT_VAR},
     progress,
     settings::{Backend, Settings},
-    worker::{Feed, Inline, Job, Raw, RunFrame, Slots, Surroundings, is_initialised, is_slot, run_frame},
+    worker::{
+        Body, Feed, Inline, Job, Raw, RunFrame, Slots, Surroundings, is_initialised, is_slot, run_frame,
+    },
 };
 
 /// How many quick outcomes pass before the clock is looked at; a look costs as much as a quick outcome.
@@ -76,11 +78,12 @@ impl Run {
                     return Err(Error::Unsupported { option: "env", backend: "inline" });
                 }
                 let ignored = [
-                    ("timeout", timeout.is_some()),
+                    ("timeout", plan.timeout.is_some()),
                     ("slots", plan.asked.slots.is_some_and(|slots| slots > 1)),
                     ("chunks_per_slot", plan.chunks_per_slot.is_some()),
                 ];
-                for (option, _) in ignored.iter().filter(|(_, set)| *set) {
+                // A map inside a chunk has been told about once.
+                for (option, _) in ignored.iter().filter(|(_, set)| *set && !is_slot()) {
                     let message = format!("`.{option}(..)` has no effect on the `inline` backend");
                     reporter.report(&Event::Warning { message: &message });
                 }
@@ -148,6 +151,11 @@ impl Run {
             Poll::Ready(Ok(false)) => self.finish(),
             Poll::Ready(Err(_)) => self.over = true,
             Poll::Pending => self.log.look(),
+        }
+        if let Engine::Slots(slots) = &mut self.engine
+            && let Some(message) = slots.take_notice()
+        {
+            self.log.reporter.report(&Event::Warning { message: &message });
         }
         next
     }
@@ -246,19 +254,27 @@ struct Reorder {
 
 impl Reorder {
     fn hold(&mut self, raw: &mut Raw, bytes: &[u8]) {
-        self.bytes += bytes.len() + HELD_OVERHEAD;
-        let held = Raw { body: raw.body.take(), ..*raw };
-        self.held.insert(raw.index, (held, bytes.to_vec()));
+        let held = (Raw { body: raw.body.take(), ..*raw }, bytes.to_vec());
+        self.bytes += weight(&held);
+        self.held.insert(raw.index, held);
     }
 
     fn show_next(&mut self) -> bool {
         self.shown = self.held.remove(&self.next);
-        if let Some((_, bytes)) = &self.shown {
+        if let Some(shown) = &self.shown {
             self.next += 1;
-            self.bytes -= bytes.len() + HELD_OVERHEAD;
+            self.bytes -= weight(shown);
         }
         self.shown.is_some()
     }
+}
+
+fn weight((raw, bytes): &(Raw, Vec<u8>)) -> usize {
+    let text = match &raw.body {
+        Body::Value(_) => 0,
+        Body::Failed(failure) => failure.text_bytes(),
+    };
+    HELD_OVERHEAD + bytes.len() + text
 }
 
 /// The run's events, and the counts they carry.

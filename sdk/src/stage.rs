@@ -24,7 +24,12 @@ where
     #[inline]
     pub(crate) fn poll_outcome<T: Wire>(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Outcome<T>>>> {
         if let Stage::Running(run) = self {
-            return run.poll_outcome(cx);
+            let outcome = run.poll_outcome(cx);
+            if matches!(outcome, Poll::Ready(Ok(None) | Err(_))) {
+                // Its slots are for others now, even if the stream is kept.
+                *self = Stage::Over;
+            }
+            return outcome;
         }
         match std::mem::replace(self, Stage::Over) {
             Stage::Planned(planned, form) => {

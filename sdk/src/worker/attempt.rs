@@ -64,7 +64,12 @@ pub(super) fn attempt(run: Run, mut call: Call<'_>, out: &mut Vec<u8>) -> Result
     IN_CHUNK.set(nested);
     let result = match result {
         Ok(result) => result.map_err(Trouble::Fault),
-        Err(payload) => Err(Trouble::Panic(Panic { message: text_of(&*payload), seen: LAST_PANIC.take() })),
+        Err(payload) => {
+            let panic = Panic { message: text_of(&*payload), seen: LAST_PANIC.take() };
+            // A payload of the user's own may panic again when it is dropped.
+            let _ = catch_unwind(AssertUnwindSafe(|| drop(payload)));
+            Err(Trouble::Panic(panic))
+        }
     };
     if result.is_err() {
         out.truncate(start);

@@ -101,7 +101,12 @@ impl Page {
     pub(super) fn claim(&self, number: u64, now: u64) -> bool {
         let words = self.words();
         words.started.store(now, Ordering::Relaxed);
-        words.claimed.compare_exchange(number - 1, number, Ordering::AcqRel, Ordering::Acquire).is_ok()
+        let mine =
+            words.claimed.compare_exchange(number - 1, number, Ordering::AcqRel, Ordering::Acquire).is_ok();
+        if !mine {
+            self.finish();
+        }
+        mine
     }
 
     /// The chunk claimed last has left user code.

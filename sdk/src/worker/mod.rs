@@ -15,6 +15,7 @@ mod descriptors;
 mod frame;
 mod inline;
 mod job;
+mod minder;
 mod output;
 mod pace;
 mod parcel;

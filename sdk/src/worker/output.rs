@@ -85,7 +85,7 @@ impl Output {
     /// Sees to it that what is gathered goes out although user code is about to run.
     #[inline]
     pub(super) fn leave_to_guard(&self) {
-        if self.shared.asleep.load(Ordering::Relaxed) && self.shared.asleep.swap(false, Ordering::AcqRel) {
+        if self.shared.asleep.load(Ordering::SeqCst) && self.shared.asleep.swap(false, Ordering::SeqCst) {
             let _ = write(&self.shared.bell, &1u64.to_ne_bytes());
         }
     }
@@ -119,7 +119,12 @@ impl Shared {
         loop {
             let sleep = idle_looks >= IDLE_LOOKS;
             if sleep {
-                self.asleep.store(true, Ordering::Release);
+                self.asleep.store(true, Ordering::SeqCst);
+                // What was pushed before that rang no bell. Under the lock, so nothing is pushed unseen.
+                if !self.gathered().is_empty() && self.asleep.swap(false, Ordering::SeqCst) {
+                    idle_looks = 0;
+                    continue;
+                }
             }
             let mut fds = [
                 PollFd::new(parent_ended, PollFlags::IN),

@@ -8,6 +8,7 @@ use rustix::{
     buffer::spare_capacity,
     fs::{FallocateFlags, fallocate},
     io::{Errno, pread, pwrite},
+    process::{Resource, getrlimit},
 };
 
 use super::descriptors::Page;
@@ -36,6 +37,10 @@ impl Place {
 
 /// Puts a body there; false if it cannot be had, for want of memory say.
 pub(super) fn put(page: &Page, place: Place, body: &[u8]) -> bool {
+    // The limit on file sizes counts for memory files too, and going over it is a deadly signal.
+    if getrlimit(Resource::Fsize).current.is_some() {
+        return false;
+    }
     let mut written = 0;
     while written < body.len() {
         match pwrite(page.file(), &body[written..], place.offset() + written as u64) {

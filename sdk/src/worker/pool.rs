@@ -21,7 +21,13 @@ pub(crate) struct Surroundings {
 }
 
 /// The warm slots; all have the surroundings of the first.
-static WARM: Mutex<Vec<(Arc<Surroundings>, Slot)>> = Mutex::new(Vec::new());
+static WARM: Mutex<Warm> = Mutex::new(Warm { owner: None, slots: Vec::new() });
+
+struct Warm {
+    /// The process that started them. After a fork they are still that one's.
+    owner: Option<u32>,
+    slots: Vec<(Arc<Surroundings>, Slot)>,
+}
 
 impl Surroundings {
     /// As they are now, with what `.env(..)` adds. Slots that are warm in others are ended: a program that changes its
@@ -30,7 +36,7 @@ impl Surroundings {
         let directory = std::env::current_dir().ok();
         let limits = limits();
         let mut warm = warm();
-        if let Some((known, _)) = warm.last() {
+        if let Some((known, _)) = warm.slots.last() {
             // Compared as they come: this is most of what a warm `cloud::call` costs on this side.
             let unchanged = known.directory == directory
                 && known.limits == limits
@@ -39,7 +45,7 @@ impl Surroundings {
             if unchanged {
                 return Arc::clone(known);
             }
-            warm.clear();
+            warm.slots.clear();
         }
         Arc::new(Surroundings { environment: std::env::vars_os().collect(), directory, limits, extra_env })
     }
@@ -57,26 +63,36 @@ fn limits() -> [Rlimit; 4] {
     [Resource::As, Resource::Data, Resource::Nofile, Resource::Stack].map(getrlimit)
 }
 
-fn warm() -> MutexGuard<'static, Vec<(Arc<Surroundings>, Slot)>> {
-    WARM.lock().unwrap_or_else(PoisonError::into_inner)
+fn warm() -> MutexGuard<'static, Warm> {
+    let mut warm = WARM.lock().unwrap_or_else(PoisonError::into_inner);
+    let here = std::process::id();
+    if warm.owner.replace(here).is_some_and(|owner| owner != here) {
+        // Not dropped: that would close nothing of the other process's, but end its slots.
+        std::mem::forget(std::mem::take(&mut warm.slots));
+    }
+    warm
 }
 
 /// A warm slot in these surroundings. One that died in the meantime is found out like any other that dies.
 pub(super) fn take(surroundings: &Arc<Surroundings>) -> Option<Slot> {
     let mut warm = warm();
-    warm.pop_if(|(of, _)| Arc::ptr_eq(of, surroundings)).map(|(_, slot)| slot)
+    warm.slots.pop_if(|(of, _)| Arc::ptr_eq(of, surroundings)).map(|(_, slot)| slot)
 }
 
-/// Keeps a slot for the next map, if it is fit for one.
-pub(super) fn give(surroundings: &Arc<Surroundings>, mut slot: Slot) {
+/// Keeps a slot for the next map, if it is fit for one and there are not more than `most` already.
+pub(super) fn give(surroundings: &Arc<Surroundings>, mut slot: Slot, most: usize) {
     slot.rest();
     if !slot.is_idle() {
         return;
     }
+    slot.shrink_parcels();
     let mut warm = warm();
-    let current = warm.last().map_or(surroundings, |(current, _)| current).clone();
+    if warm.slots.len() >= most {
+        return;
+    }
+    let current = warm.slots.last().map_or(surroundings, |(current, _)| current).clone();
     // Two maps at a time have each noted the same surroundings, or one of them has begun in other, newer ones.
     if Arc::ptr_eq(&current, surroundings) || current == *surroundings {
-        warm.push((current, slot));
+        warm.slots.push((current, slot));
     }
 }

@@ -1,7 +1,7 @@
 //! A slot's process as its parent sees it: started, listened to, killed with all its children, reaped.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::BTreeMap,
     ffi::OsString,
     io,
     os::{
@@ -9,30 +9,22 @@ use std::{
         unix::process::CommandExt,
     },
     process::{Command, Stdio},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     thread,
 };
 
 use rustix::{
-    buffer::spare_capacity,
-    event::{PollFd, PollFlags, poll},
     fs::{OFlags, fcntl_setfl},
-    io::{Errno, read, retry_on_intr},
+    io::{Errno, retry_on_intr},
     pipe::{PipeFlags, fcntl_setpipe_size, pipe_with},
-    process::{
-        Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, WaitIdStatus, kill_process_group, pidfd_open, waitid,
-    },
+    process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, WaitIdStatus, pidfd_open, waitid},
 };
 
-use super::{descriptors::Page, screen};
+use super::{descriptors::Page, minder::Minder};
 use crate::{
     failure::{FailureKind, Fault},
     names::{PIPE_BYTES, SLOT_VAR},
 };
-
-/// Lines of stderr kept for a failure, and the length each is cut to.
-const TAIL_LINES: usize = 20;
-const TAIL_LINE_BYTES: usize = 1000;
 
 /// What a slot's environment has beside its parent's.
 pub(crate) type ExtraEnv = BTreeMap<OsString, OsString>;
@@ -90,7 +82,7 @@ impl Process {
         page.keep_to_self()?;
         let pid = Pid::from_raw(child.id() as i32).ok_or(Errno::SRCH)?;
         let ended = Arc::new(pidfd_open(pid, PidfdFlags::empty())?);
-        let minder = Arc::new(Minder { pid, heard: Mutex::new(Heard::from(stderr)) });
+        let minder = Arc::new(Minder::new(pid, stderr));
         let process = Process { ended: Arc::clone(&ended), minder: Arc::clone(&minder) };
         thread::Builder::new()
             .name("cloud-slot".into())
@@ -117,29 +109,23 @@ impl Process {
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
         match retry_on_intr(|| waitid(WaitId::PidFd(self.ended.as_fd()), options)) {
             Ok(status) => status.map(|status| Exit::of(&status)),
-            Err(_) => self.minder.heard().exit.or(Some(Exit::Unknown)),
+            Err(_) => self.minder.exit().or(Some(Exit::Unknown)),
         }
     }
 
     /// Kills the process and what it started in its process group.
     pub(super) fn kill(&self) {
-        self.minder.kill(&mut self.minder.heard());
+        self.minder.kill();
     }
 
     /// Passes on what it has printed so far, an unfinished line too.
     pub(super) fn pass_prints_on(&self) {
-        let mut heard = self.minder.heard();
-        heard.listen();
-        let unfinished = heard.line.len();
-        heard.pass_on(unfinished);
+        self.minder.pass_prints_on();
     }
 
     /// The last lines it wrote to stderr, and forgets them. For a process that is dead or unusable: its last line is ended.
     pub(super) fn take_last_lines(&self) -> Vec<String> {
-        let mut heard = self.minder.heard();
-        heard.listen();
-        heard.end_line();
-        heard.tail.take()
+        self.minder.take_last_lines()
     }
 }
 
@@ -150,7 +136,7 @@ impl Drop for Process {
 }
 
 impl Exit {
-    fn of(status: &WaitIdStatus) -> Exit {
+    pub(super) fn of(status: &WaitIdStatus) -> Exit {
         match (status.exit_status(), status.terminating_signal()) {
             (Some(code), _) => Exit::Code(code),
             (None, Some(signal)) => Exit::Signal(signal),
@@ -232,125 +218,4 @@ fn nonce() -> io::Result<u64> {
     let mut bytes = [0; 8];
     rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())?;
     Ok(u64::from_le_bytes(bytes))
-}
-
-/// Looks after one process on a thread of its own: passes its stderr on, and reaps it. It must not depend on anyone
-/// polling a future, or a chunk that prints would block.
-#[derive(Debug)]
-struct Minder {
-    pid: Pid,
-    heard: Mutex<Heard>,
-}
-
-#[derive(Debug)]
-struct Heard {
-    stderr: OwnedFd,
-    line: Vec<u8>,
-    tail: Tail,
-    reaped: bool,
-    exit: Option<Exit>,
-}
-
-impl Minder {
-    fn heard(&self) -> MutexGuard<'_, Heard> {
-        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Under the lock, and never once reaped: until then its number cannot be anyone else's.
-    fn kill(&self, heard: &mut Heard) {
-        if !heard.reaped {
-            let _ = kill_process_group(self.pid, Signal::KILL);
-        }
-    }
-
-    fn attend(&self, ended: &OwnedFd) {
-        let Ok(stderr) = self.heard().stderr.try_clone() else { return };
-        let mut open = true;
-        loop {
-            let mut fds = vec![PollFd::new(ended, PollFlags::IN)];
-            if open {
-                fds.push(PollFd::new(&stderr, PollFlags::IN));
-            }
-            if let Err(error) = poll(&mut fds, None)
-                && error != Errno::INTR
-            {
-                return;
-            }
-            let dead = !fds[0].revents().is_empty();
-            let mut heard = self.heard();
-            open = heard.listen();
-            if dead {
-                // Its children go with it: nothing of a run is left running.
-                self.kill(&mut heard);
-                let reaped = retry_on_intr(|| waitid(WaitId::PidFd(ended.as_fd()), WaitIdOptions::EXITED));
-                heard.exit = Some(reaped.ok().flatten().map_or(Exit::Unknown, |status| Exit::of(&status)));
-                heard.reaped = true;
-                heard.end_line();
-                return;
-            }
-        }
-    }
-}
-
-impl Heard {
-    fn from(stderr: OwnedFd) -> Heard {
-        Heard { stderr, line: Vec::new(), tail: Tail::default(), reaped: false, exit: None }
-    }
-
-    /// Takes what is in the pipe and passes whole lines on. False once no process can write to it any more.
-    fn listen(&mut self) -> bool {
-        const LONGEST_LINE: usize = 64 << 10;
-        loop {
-            self.line.reserve(8 << 10);
-            let before = self.line.len();
-            match read(&self.stderr, spare_capacity(&mut self.line)) {
-                Ok(0) => return false,
-                Ok(_) => {
-                    let fresh = &self.line[before..];
-                    if let Some(newline) = fresh.iter().rposition(|byte| *byte == b'\n') {
-                        self.pass_on(before + newline + 1);
-                    } else if self.line.len() > LONGEST_LINE {
-                        self.end_line();
-                    }
-                }
-                Err(Errno::INTR) => {}
-                Err(_) => return true,
-            }
-        }
-    }
-
-    fn end_line(&mut self) {
-        if !self.line.is_empty() {
-            self.line.push(b'\n');
-            self.pass_on(self.line.len());
-        }
-    }
-
-    fn pass_on(&mut self, length: usize) {
-        if length == 0 {
-            return;
-        }
-        let text = &self.line[..length];
-        screen::write(text);
-        for line in text.strip_suffix(b"\n").unwrap_or(text).split(|byte| *byte == b'\n') {
-            self.tail.push(line);
-        }
-        self.line.drain(..length);
-    }
-}
-
-#[derive(Debug, Default)]
-struct Tail(VecDeque<String>);
-
-impl Tail {
-    fn push(&mut self, line: &[u8]) {
-        if self.0.len() == TAIL_LINES {
-            self.0.pop_front();
-        }
-        self.0.push_back(String::from_utf8_lossy(&line[..line.len().min(TAIL_LINE_BYTES)]).into_owned());
-    }
-
-    fn take(&mut self) -> Vec<String> {
-        std::mem::take(&mut self.0).into()
-    }
 }

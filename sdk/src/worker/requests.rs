@@ -64,11 +64,10 @@ impl Requests {
         Ok(Some(&self.inbox[self.used - length..self.used]))
     }
 
-    /// Frees what a run left behind.
-    pub(super) fn rest(&mut self, page: &Page) {
+    /// Frees what a run left behind. The parcel's place is the parent's to shrink: the next run's first parcel may be in it.
+    pub(super) fn rest(&mut self) {
         if self.parcel.capacity() > KEPT {
             self.parcel = Vec::new();
-            parcel::shrink(page, Place::Inputs);
         }
     }
 

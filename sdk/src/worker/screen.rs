@@ -16,6 +16,9 @@ pub(crate) fn show_bar(bar: Option<ProgressBar>) {
 
 /// Writes to stderr as a whole. A closed stderr is the user's wish.
 pub(crate) fn write(bytes: &[u8]) {
+    if bytes.is_empty() {
+        return;
+    }
     let bar = BAR.lock().unwrap_or_else(PoisonError::into_inner);
     let print = || {
         let _ = std::io::stderr().write_all(bytes);

@@ -6,7 +6,7 @@ use std::{
 };
 
 use rustix::{
-    process::Pid,
+    process::{Pid, Signal, getpid, kill_process_group},
     time::{ClockId, clock_gettime},
 };
 
@@ -53,7 +53,7 @@ pub fn init() {
 
 /// Like [`init`], and runs `setup` in each slot before its first chunk: for loggers, thread pools, licences.
 ///
-/// It runs on the thread that later calls the function, inside the slot's tokio runtime. If it panics or exits, so does the
+/// It runs on the thread that later calls the function, inside the slot's tokio runtime, and no time limit applies to it. If it panics or exits, so does the
 /// slot, and the run ends with what it printed.
 pub fn init_with(setup: impl FnOnce()) {
     match std::env::var(SLOT_VAR) {
@@ -71,15 +71,15 @@ pub(crate) fn init_before_main() {
 #[expect(clippy::exit, reason = "a slot's process must not run the user's `main`")]
 fn serve(ticket: &str, setup: impl FnOnce()) -> ! {
     ROLE.store(SLOT, Ordering::Relaxed);
-    let code = match Server::start(ticket).and_then(|server| server.run(setup)) {
-        Ok(()) => 0,
-        Err(error) => {
-            // To the parent, which keeps a slot's last lines.
-            let _ = writeln!(io::stderr(), "cloud: this slot ends: {error}");
-            1
+    match Server::start(ticket).and_then(|server| server.run(setup)) {
+        // The parent has closed the pipe, so it is done with this slot or gone: what chunks started goes with it.
+        Ok(()) => {
+            let _ = kill_process_group(getpid(), Signal::KILL);
         }
-    };
-    std::process::exit(code);
+        // To the parent, which keeps a slot's last lines.
+        Err(error) => drop(writeln!(io::stderr(), "cloud: this slot ends: {error}")),
+    }
+    std::process::exit(1);
 }
 
 struct Server {
@@ -172,7 +172,7 @@ impl Server {
             }
             let Some(header) = requests.next_header()? else { return Ok(()) };
             if header.kind == Kind::Run {
-                requests.rest(&doer.page);
+                requests.rest();
             }
             let Some(body) = requests.body(header, &doer.page)? else { return Ok(()) };
             match header.kind {
@@ -266,7 +266,8 @@ impl Doer {
     fn pause(&mut self) -> io::Result<()> {
         self.meter.tell(&self.page, monotonic_nanos());
         // What user code printed without a newline; before the results, after which the program may end.
-        io::stdout().flush()?;
+        // If it cannot be printed, that is not the run's affair.
+        let _ = io::stdout().flush();
         self.output.flush()?;
         self.unflushed = false;
         Ok(())

@@ -44,8 +44,8 @@ enum Body {
 /// What became of a slot's chunks when it died.
 #[derive(Debug)]
 pub(super) struct Wreck {
-    /// The chunk that ran.
-    pub(super) culprit: Option<Waiting>,
+    /// The chunk that ran, and its number.
+    pub(super) culprit: Option<(u64, Waiting)>,
     /// Those behind it, and those whose results were lost with it.
     pub(super) others: Vec<Waiting>,
     pub(super) last_lines: Vec<String>,
@@ -63,6 +63,8 @@ pub(super) struct Slot {
     /// The large result taken last.
     parcel: Vec<u8>,
     parcels_sent: u64,
+    /// Since the places were shrunk last, one went through that is larger than what they keep.
+    large_parcels: bool,
     frames: VecDeque<Frame>,
     /// Bytes of the first unsent frame that are in the pipe already, and which frame that is.
     unsent: usize,
@@ -90,6 +92,7 @@ impl Slot {
             body: Body::Inbox(0..0),
             parcel: Vec::new(),
             parcels_sent: 0,
+            large_parcels: false,
             frames: VecDeque::new(),
             unsent: 0,
             sent_bytes: 0,
@@ -166,6 +169,13 @@ impl Slot {
         }
         if self.parcel.capacity() > KEPT_BUFFER {
             self.parcel = Vec::new();
+        }
+    }
+
+    /// Gives back the memory of large parcels. Only for an idle slot: both places are empty then.
+    pub(super) fn shrink_parcels(&mut self) {
+        if std::mem::take(&mut self.large_parcels) {
+            parcel::shrink(&self.started.page, parcel::Place::Inputs);
             parcel::shrink(&self.started.page, parcel::Place::Results);
         }
     }
@@ -185,6 +195,7 @@ impl Slot {
             && page.taken(parcel::Place::Inputs) == self.parcels_sent
             && parcel::put(page, parcel::Place::Inputs, body);
         self.parcels_sent += u64::from(in_parcel);
+        self.large_parcels |= in_parcel && body.len() > KEPT_BUFFER;
         let kind = if in_parcel { Kind::ChunksInParcel } else { Kind::Chunks };
         Header { kind, chunks: chunks as u32, first, body: body.len() as u64 }.write(&mut batch.frame);
         self.last_queued += chunks as u64;
@@ -227,6 +238,7 @@ impl Slot {
             parcel::take(&self.started.page, parcel::Place::Results, record.length, &mut self.parcel)
                 .map_err(|error| format!("its result cannot be read: {error}"))?;
             self.started.page.count_taken(parcel::Place::Results);
+            self.large_parcels |= record.length > KEPT_BUFFER;
             Body::Parcel
         } else {
             Body::Inbox(self.parsed + RECORD..self.parsed + length)
@@ -292,6 +304,11 @@ impl Slot {
         })
     }
 
+    /// The number of the chunk begun last.
+    pub(super) fn running(&self) -> u64 {
+        self.begun_last(self.started.page.claimed())
+    }
+
     /// How long the chunk in user code has been running; `None` between chunks, as far as is known here.
     pub(super) fn ran_for(&self) -> Option<Duration> {
         let since = self.started.page.started()?;
@@ -338,7 +355,7 @@ impl Slot {
         };
         for number in numbers {
             match self.copy_of(number) {
-                Some(chunk) if Some(number) == culprit => wreck.culprit = Some(chunk),
+                Some(chunk) if Some(number) == culprit => wreck.culprit = Some((number, chunk)),
                 Some(chunk) => wreck.others.push(chunk),
                 None => {} // taken back before
             }

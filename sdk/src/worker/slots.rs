@@ -56,6 +56,9 @@ pub(crate) struct Slots {
     /// The seat whose results are being taken.
     turn: usize,
     stillborn: u32,
+    /// The system gives no further process.
+    no_more_slots: bool,
+    notice: Option<String>,
     timer: Option<Timer>,
     bytes_sent: u64,
     bytes_back: u64,
@@ -82,7 +85,8 @@ struct Seated {
     since: Instant,
     /// Processor time before this run.
     processor_before: Duration,
-    timed_out: bool,
+    /// The chunk that ran past its timeout, for which the process was killed.
+    timed_out: Option<u64>,
 }
 
 impl Slots {
@@ -100,6 +104,8 @@ impl Slots {
             faults: VecDeque::new(),
             turn: 0,
             stillborn: 0,
+            no_more_slots: false,
+            notice: None,
             timer: None,
             bytes_sent: 0,
             bytes_back: 0,
@@ -131,6 +137,11 @@ impl Slots {
                 ..seat.used
             })
             .collect()
+    }
+
+    /// Something the user should know of, once.
+    pub(crate) fn take_notice(&mut self) -> Option<String> {
+        self.notice.take()
     }
 
     /// Bytes of encoded inputs sent and of encoded results received.
@@ -301,6 +312,7 @@ impl Slots {
         let seat = &mut self.slots[turn];
         seat.used.processor += seat.processor_now();
         seat.used.restarts += 1;
+        self.no_more_slots = false;
         let Some(mut seated) = seat.slot.take() else { return Ok(()) };
         let wreck = seated.slot.wreck();
         // In front of everything else: these were begun, or about to be, before what waits.
@@ -308,11 +320,15 @@ impl Slots {
             self.waiting.push_front(chunk);
         }
         match wreck.culprit {
-            Some(chunk) => {
+            // The one that was too slow got through at the last moment; this one has just begun.
+            Some((number, chunk)) if seated.timed_out.is_some_and(|timed_out| timed_out != number) => {
+                self.waiting.push_front(chunk);
+            }
+            Some((_, chunk)) => {
                 self.stillborn = 0;
                 let elapsed = seated.slot.ran_for().unwrap_or_default().as_nanos() as u64;
                 let fault = match self.job.timeout {
-                    Some(limit) if seated.timed_out => Fault::new(
+                    Some(limit) if seated.timed_out.is_some() => Fault::new(
                         FailureKind::Timeout { limit },
                         format!("it was still running after {limit:?} and its slot was killed"),
                     ),
@@ -351,7 +367,7 @@ impl Drop for Slots {
             // What its chunks printed comes before whatever the program does next, its end included.
             slot.pass_prints_on();
             if self.job.chunks_per_slot.is_none() {
-                pool::give(&self.job.surroundings, slot);
+                pool::give(&self.job.surroundings, slot, self.job.slots);
             }
         }
     }

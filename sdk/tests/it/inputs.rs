@@ -113,7 +113,7 @@ async fn a_stream_that_waits_for_time_to_pass() {
 
 #[tokio::test]
 async fn results_come_out_while_the_input_stream_waits_for_them() {
-    // The next chunk is made from the last value: a map that wanted more input before giving results would hang.
+    // The next chunk is made from the last value: a map that wanted more input first would hang.
     let (give, take) = futures::channel::mpsc::unbounded();
     give.unbounded_send(1u32).unwrap();
     let mut values = cloud::map(|x: u32| x * 2, take).stream();

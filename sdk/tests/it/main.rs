@@ -16,6 +16,7 @@ mod cancel;
 mod codecs;
 mod events;
 mod executors;
+mod extremes;
 mod failures;
 mod forms;
 mod hygiene;

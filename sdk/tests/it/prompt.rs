@@ -1,5 +1,5 @@
-//! No result is held back, and no chunk waits while a slot is idle. All bounds are far from what a busy machine does, and far
-//! from what a run that waits would do.
+//! No result is held back, and no chunk waits while a slot is idle. All bounds are far from what a busy
+//! machine does, and far from what a run that waits would do.
 
 use std::{
     thread::sleep,
@@ -32,7 +32,7 @@ fn finished_results_are_not_held_back_by_a_slow_chunk() {
     assert!(late < Duration::from_millis(500), "the last came {late:?} after the slow chunk had begun");
 }
 
-/// The place in the order of arrival of chunk `slow`, which takes 400 ms; the others of `chunks` take `quick` each.
+/// The place in the order of arrival of chunk `slow`, which takes 400 ms; all others take `quick` each.
 fn place_of(slow: u32, chunks: u32, quick: Duration) -> usize {
     let f = |&(slow, quick): &(u32, Duration), x: u32| {
         let nap = if x == slow { Duration::from_millis(400) } else { quick };

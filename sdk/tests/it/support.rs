@@ -20,8 +20,8 @@ const PART: &str = "CLOUD_TEST_PART";
 /// No rerun takes this long unless it hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// One test in a process of its own: this program run again, for that test alone. For whatever concerns a whole process: its
-/// environment, directory, stderr, children, end.
+/// One test in a process of its own: this program run again, for that test alone. For whatever concerns a
+/// whole process: its environment, directory, stderr, children, end.
 pub(crate) struct Rerun {
     name: &'static str,
     command: Command,
@@ -59,8 +59,8 @@ impl Rerun {
         self
     }
 
-    /// On a terminal of a hundred columns, made by `script` of util-linux; all it says is then on stdout. To be said before
-    /// all else.
+    /// On a terminal of a hundred columns, made by `script` of util-linux; all it says is then on stdout. To
+    /// be said before all else.
     pub(crate) fn on_a_terminal(mut self) -> Rerun {
         let program = std::env::current_exe().unwrap();
         let line = format!(

@@ -1,5 +1,5 @@
-//! What user code may do: print, read stdin, start threads and processes, move about. Nothing of it reaches the protocol or
-//! the client.
+//! What user code may do: print, read stdin, start threads and processes, move about. Nothing of it reaches
+//! the protocol or the client.
 
 use std::{
     collections::HashSet,
@@ -177,7 +177,7 @@ fn a_panic_hook_of_the_user_is_used_and_failures_are_told_all_the_same() {
 
 #[test]
 fn a_broken_pipe_is_the_chunks_own_trouble() {
-    // Slots of a test program begin before Rust's runtime does, so SIGPIPE is at its default there, as after a reset.
+    // Slots of a test program begin before Rust's runtime does, so SIGPIPE is at its default there.
     let f = |x: u32| {
         if x == 5 {
             let mut child = Command::new("true").stdin(Stdio::piped()).spawn().unwrap();

@@ -60,6 +60,7 @@ impl Slots {
                     self.job.chunks_per_slot.map(|most| most.saturating_sub(seated.slot.served())),
                 )
             }
+            None if self.no_more_slots => return Ok(false),
             None => (0, self.job.chunks_per_slot),
         };
         let target = self.pace.in_hand();
@@ -69,8 +70,18 @@ impl Slots {
             return Ok(false);
         }
         let Some(batch) = self.fill(cx, feed, room) else { return Ok(false) };
+        if let Err(error) = self.seat(seat) {
+            if self.slots.iter().all(|seat| seat.slot.is_none()) {
+                return Err(error);
+            }
+            // With the slots there are, a run is slower and nothing else.
+            let slots = self.slots.iter().filter(|seat| seat.slot.is_some()).count();
+            self.notice = Some(format!("{error}; the run goes on with {slots}"));
+            self.no_more_slots = true;
+            self.waiting.extend((0..batch.chunks()).map(|position| batch.copy(position)));
+            return Ok(false);
+        }
         self.bytes_sent += batch.input_bytes() as u64;
-        self.seat(seat)?;
         if let Some(seated) = &mut self.slots[seat].slot {
             seated.slot.send(batch).map_err(|error| self.unusable(seat, &error))?;
         }
@@ -144,16 +155,13 @@ impl Slots {
         let warm = if self.job.chunks_per_slot.is_none() { pool::take(&self.job.surroundings) } else { None };
         let mut slot = match warm {
             Some(slot) => slot,
-            None => Slot::start(&self.job.surroundings.extra_env).map_err(|error| Error::Slot {
-                slot: seat,
-                reason: format!("its process cannot be started: {error}"),
-                stderr: Vec::new(),
-            })?,
+            None => Slot::start(&self.job.surroundings.extra_env)
+                .map_err(|error| Error::SlotStart { slot: seat, reason: error.to_string() })?,
         };
         slot.begin_run(Arc::clone(&self.job.run_frame));
         let processor_before = slot.processor_time();
         self.slots[seat].slot =
-            Some(Seated { slot, since: Instant::now(), processor_before, timed_out: false });
+            Some(Seated { slot, since: Instant::now(), processor_before, timed_out: None });
         Ok(())
     }
 

@@ -92,11 +92,11 @@ impl Slots {
             }
             // A chunk may begin any moment, so one that has not begun counts as begun now.
             let ran = seated.slot.ran_for().unwrap_or_default();
-            if let Some(limit) = self.job.timeout.filter(|_| !seated.timed_out) {
+            if let Some(limit) = self.job.timeout.filter(|_| seated.timed_out.is_none()) {
                 match limit.checked_sub(ran) {
                     Some(left) if left > Duration::ZERO => look_in(left),
                     _ => {
-                        seated.timed_out = true;
+                        seated.timed_out = Some(seated.slot.running());
                         seated.slot.kill();
                     }
                 }
