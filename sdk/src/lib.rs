@@ -62,6 +62,9 @@
 //! cloud = { version = "0.1", features = ["test"] }
 //! ```
 //!
+//! In a slot of such a program Rust's own start-up has not run: a stack overflow is a bare SIGSEGV without a message, and
+//! writing to a broken pipe ends the process.
+//!
 //! # Settings
 //! The code wins over the environment, that over `cloud.toml` (in the working directory or above it, looked for at a program's
 //! first map), that over defaults.

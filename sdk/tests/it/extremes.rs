@@ -43,8 +43,10 @@ fn large_bodies_go_through_the_pipe_when_files_are_limited() {
 fn a_chunk_that_floods_stderr_is_ended_by_its_timeout() {
     alone(a_chunk_that_floods_stderr_is_ended_by_its_timeout, || {
         let flood = |n: u32| {
-            while n == 1 {
-                let _ = std::io::stderr().write_all(&[b'x'; 60_000]);
+            if n == 1 {
+                loop {
+                    let _ = std::io::stderr().write_all(&[b'x'; 60_000]);
+                }
             }
             n
         };
