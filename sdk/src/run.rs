@@ -132,6 +132,12 @@ impl Run {
         self.log.chunks
     }
 
+    /// After the last chunk, a failure under `fail_fast`, or an error.
+    #[inline]
+    pub(crate) fn is_over(&self) -> bool {
+        self.over
+    }
+
     /// Goes on to the next finished chunk; false after the last.
     ///
     /// # Errors

@@ -25,7 +25,7 @@ where
     pub(crate) fn poll_outcome<T: Wire>(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Outcome<T>>>> {
         if let Stage::Running(run) = self {
             let outcome = run.poll_outcome(cx);
-            if matches!(outcome, Poll::Ready(Ok(None) | Err(_))) {
+            if run.is_over() {
                 // Its slots are for others now, even if the stream is kept.
                 *self = Stage::Over;
             }

@@ -36,6 +36,12 @@ where
         self.run.expected()
     }
 
+    /// No further outcome will come.
+    #[inline]
+    pub(crate) fn is_over(&self) -> bool {
+        self.run.is_over()
+    }
+
     /// The next outcome; `None` after the last.
     ///
     /// # Errors
