@@ -1,13 +1,20 @@
 //! Slots: resident processes that call the function, and their parent's side.
 //!
 //! ```text
-//! parent                                     slot process
-//! slots.rs   who runs what, retries, blame   serve.rs    hello, then chunk after chunk
-//! slot.rs    one slot: queue, pipes          attempt.rs  one call, panics caught
-//! process.rs spawn, stderr, death, reaping   output.rs   results on their way out
-//! pool.rs    warm slots between maps
-//! frame.rs (what the pipes carry) and descriptors.rs (shared words, handing over) belong to both
+//! parent                                        slot process
+//! job.rs      what goes in, what comes out      serve.rs     hello, then chunk after chunk
+//! slots.rs    who runs what, retries, blame     requests.rs  frames on their way in
+//! pace.rs     how much is fed ahead             attempt.rs   one call, panics caught
+//! slot.rs     one slot: queue, pipes            output.rs    results on their way out
+//! batch.rs    chunks kept until answered
+//! process.rs  spawn, and what an end means
+//! minder.rs   stderr, killing, reaping
+//! screen.rs   the client's stderr
+//! pool.rs     warm slots between maps
 //! ```
+//!
+//! frame.rs (what the pipes carry), parcel.rs (what is too large for them) and descriptors.rs (shared words, handing over)
+//! belong to both sides; inline.rs is the backend without slots.
 
 mod attempt;
 mod batch;

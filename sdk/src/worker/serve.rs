@@ -53,8 +53,8 @@ pub fn init() {
 
 /// Like [`init`], and runs `setup` in each slot before its first chunk: for loggers, thread pools, licences.
 ///
-/// It runs on the thread that later calls the function, inside the slot's tokio runtime, and no time limit applies to it. If it panics or exits, so does the
-/// slot, and the run ends with what it printed.
+/// It runs on the thread that later calls the function, inside the slot's tokio runtime, and no time limit applies to it.
+/// If it panics or exits, so does the slot, and the run ends with what it printed.
 pub fn init_with(setup: impl FnOnce()) {
     match std::env::var(SLOT_VAR) {
         Ok(ticket) => serve(&ticket, setup),

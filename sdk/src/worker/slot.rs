@@ -66,11 +66,12 @@ pub(super) struct Slot {
     /// Since the places were shrunk last, one went through that is larger than what they keep.
     large_parcels: bool,
     frames: VecDeque<Frame>,
-    /// Bytes of the first unsent frame that are in the pipe already, and which frame that is.
+    /// The first frame that is not wholly in the pipe, and how much of it is.
     unsent: usize,
     sent_bytes: usize,
-    /// Numbers: of the last chunk queued, and of the last whose result was taken.
+    /// Number of the last chunk queued.
     last_queued: u64,
+    /// Number of the last chunk whose result was taken.
     last_done: u64,
     /// Number of the last chunk queued by the run before.
     before_run: u64,
@@ -172,7 +173,8 @@ impl Slot {
         }
     }
 
-    /// Gives back the memory of large parcels. Only for an idle slot: both places are empty then.
+    /// Gives back the memory of large parcels. Only for an idle slot: what may still lie in a place then was taken back, and
+    /// is skipped unread.
     pub(super) fn shrink_parcels(&mut self) {
         if std::mem::take(&mut self.large_parcels) {
             parcel::shrink(&self.started.page, parcel::Place::Inputs);
