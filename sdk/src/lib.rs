@@ -83,6 +83,8 @@
 //! Linux 5.4 or newer, on x86-64 and aarch64.
 
 mod collect;
+mod clock;
+pub mod compute;
 mod error;
 mod event;
 mod failure;
@@ -95,6 +97,7 @@ mod results;
 mod run;
 mod settings;
 mod stage;
+pub mod store;
 mod typed;
 mod worker;
 
