@@ -86,6 +86,13 @@ pub enum Error {
         reason: String,
     },
 
+    /// This text is no run's name.
+    #[error("`{text}` is no run: a run's id is 26 letters and digits")]
+    NoRunId {
+        /// The text.
+        text: String,
+    },
+
     /// Two different functions carry the same `#[cloud::remote(name = ..)]`.
     #[error("two functions are named `{name}`: {first} and {second}")]
     DuplicateName {
@@ -121,6 +128,7 @@ impl Error {
                  a slot takes seven descriptors",
             ),
             Error::DuplicateName { .. } => Some("give one of them another `name`"),
+            Error::NoRunId { .. } => Some("`cloud::runs()` lists the runs there are"),
             Error::Setting { .. } | Error::SettingsFile { .. } | Error::Shared { .. } => None,
         }
     }

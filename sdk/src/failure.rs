@@ -99,13 +99,23 @@ pub enum FailureKind {
         /// The limit in bytes.
         limit: u64,
     },
+    /// The slot was killed because its worker had no memory left.
+    OutOfMemory,
+    /// The workers that ran it were lost, again and again; how is in the message.
+    Lost,
+    /// No worker could be started for it in time.
+    NoCapacity,
+    /// What the worker was given is not what the run was planned with: the wrong program, a damaged object.
+    Misconfigured,
+    /// The run was cancelled before the chunk was done.
+    Cancelled,
 }
 
 impl FailureKind {
     /// True when another attempt may end differently, so `.retries(..)` applies. A value that cannot be
     /// encoded, decoded or held will not improve.
     pub fn is_retryable(&self) -> bool {
-        use FailureKind::{Abort, Error, Exit, Panic, Signal, StackOverflow, Timeout};
+        use FailureKind::{Abort, Error, Exit, OutOfMemory, Panic, Signal, StackOverflow, Timeout};
         matches!(
             self,
             Error { .. }
@@ -113,6 +123,7 @@ impl FailureKind {
                 | Exit { .. }
                 | Abort
                 | StackOverflow
+                | OutOfMemory
                 | Signal { .. }
                 | Timeout { .. }
         )
@@ -133,6 +144,11 @@ impl FailureKind {
             FailureKind::UndecodableResult => "has a result that cannot be read back",
             FailureKind::InputTooLarge { .. } => "has an input over the size limit",
             FailureKind::ResultTooLarge { .. } => "has a result over the size limit",
+            FailureKind::OutOfMemory => "ran out of memory",
+            FailureKind::Lost => "was lost with its workers",
+            FailureKind::NoCapacity => "found no worker",
+            FailureKind::Misconfigured => "could not be run as planned",
+            FailureKind::Cancelled => "was cancelled",
         }
     }
 }

@@ -82,8 +82,8 @@
 //! # Platforms
 //! Linux 5.4 or newer, on x86-64 and aarch64.
 
-mod collect;
 mod clock;
+mod collect;
 pub mod compute;
 mod error;
 mod event;
@@ -99,6 +99,7 @@ mod settings;
 mod stage;
 pub mod store;
 mod typed;
+mod wire;
 mod worker;
 
 pub use cloud_macros::{main, remote};
@@ -111,6 +112,7 @@ pub use inputs::{FromStream, Inputs, Iter, Source};
 pub use map::{Every, Map, One, Outcomes, call, map, map_with, try_map, try_map_with};
 pub use results::{Blocking, Details, Value, Values};
 pub use settings::Backend;
+pub use wire::RunId;
 pub use worker::{init, init_with};
 
 /// What the attributes expand to; not for use by hand.

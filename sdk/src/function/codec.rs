@@ -12,24 +12,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use super::strict::{Strict, Structure, Trail};
 use crate::error::Error;
-
-/// The format of one encoded value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub(crate) enum Codec {
-    Postcard = 0,
-    MessagePack = 1,
-}
-
-impl Codec {
-    pub(crate) fn from_byte(byte: u8) -> Option<Codec> {
-        match byte {
-            0 => Some(Codec::Postcard),
-            1 => Some(Codec::MessagePack),
-            _ => None,
-        }
-    }
-}
+pub(crate) use crate::wire::Codec;
 
 /// Most bytes that one encoded value may have.
 #[derive(Debug, Clone, Copy)]

@@ -1,0 +1,66 @@
+//! The inputs of a block: frames behind each other.
+//!
+//! | bytes | |
+//! |---|---|
+//! | 0 | how it is encoded: a [`Codec`], or 255 for a chunk whose input could not be |
+//! | 1..5 | length, little-endian |
+//! | .. | the input; for 255 the fault, as MessagePack |
+//!
+//! Nothing marks the end: the manifest has the block's bytes and their hash.
+
+use super::{Codec, envelope::Unreadable};
+use crate::failure::Fault;
+
+/// Bytes in front of an input.
+pub(crate) const FRAME_HEADER: usize = 5;
+const REFUSED: u8 = 255;
+
+/// One chunk of a block.
+#[derive(Debug)]
+pub(crate) enum Input<'a> {
+    Value(Codec, &'a [u8]),
+    /// It never could be encoded; this is its outcome.
+    Refused(Fault),
+}
+
+/// Appends a chunk by letting `encode` append its input; a fault takes the input's place.
+pub(crate) fn push_input(out: &mut Vec<u8>, encode: impl FnOnce(&mut Vec<u8>) -> Result<Codec, Fault>) {
+    let start = out.len();
+    out.extend([0; FRAME_HEADER]);
+    let tag = match encode(out) {
+        Ok(codec) => codec as u8,
+        Err(fault) => {
+            out.truncate(start + FRAME_HEADER);
+            let body = rmp_serde::to_vec_named(&fault).expect("a fault is text and numbers");
+            out.extend(body);
+            REFUSED
+        }
+    };
+    let length = (out.len() - start - FRAME_HEADER) as u32;
+    out[start] = tag;
+    out[start + 1..start + FRAME_HEADER].copy_from_slice(&length.to_le_bytes());
+}
+
+/// Takes the first chunk off a block's bytes; `None` at the end.
+pub(crate) fn split_input(bytes: &[u8]) -> Result<Option<(Input<'_>, &[u8])>, Unreadable> {
+    if bytes.is_empty() {
+        return Ok(None);
+    }
+    let damaged = |reason: &str| Unreadable::damaged("block of inputs", reason);
+    let Some((header, rest)) = bytes.split_first_chunk::<FRAME_HEADER>() else {
+        return Err(damaged("it ends within a header"));
+    };
+    let [tag, length @ ..] = *header;
+    let Some((body, rest)) = rest.split_at_checked(u32::from_le_bytes(length) as usize) else {
+        return Err(damaged("it ends within an input"));
+    };
+    let input = match Codec::from_byte(tag) {
+        Some(codec) => Input::Value(codec, body),
+        None if tag == REFUSED => {
+            let fault = rmp_serde::from_slice(body).map_err(|error| damaged(&error.to_string()))?;
+            Input::Refused(fault)
+        }
+        None => return Err(damaged(&format!("no input is encoded as {tag}"))),
+    };
+    Ok(Some((input, rest)))
+}

@@ -1,0 +1,180 @@
+//! Where a run's objects are: one place that makes keys and reads them.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+use ulid::Ulid;
+
+use super::{manifest::Hash, notes::Incarnation};
+
+/// All runs of a store.
+pub(crate) const RUNS: &str = "runs/";
+
+/// Names a run: a lower-case ULID, so that names sort by the time of their making.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RunId(Ulid);
+
+impl RunId {
+    /// A name made from a time (milliseconds since 1970) and chance.
+    pub(crate) fn new(wall: u64, random: u128) -> RunId {
+        RunId(Ulid::from_parts(wall, random))
+    }
+
+    /// When the run was planned, in milliseconds since 1970, by the client's clock.
+    #[must_use]
+    pub fn created(&self) -> u64 {
+        self.0.timestamp_ms()
+    }
+}
+
+impl fmt::Display for RunId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.to_string().to_lowercase())
+    }
+}
+
+impl FromStr for RunId {
+    type Err = crate::Error;
+
+    fn from_str(text: &str) -> Result<RunId, crate::Error> {
+        Ulid::from_string(text).map(RunId).map_err(|_| crate::Error::NoRunId { text: text.to_string() })
+    }
+}
+
+/// The key of a program's bytes.
+pub(crate) fn program(hash: &Hash) -> String {
+    format!("programs/{hash}")
+}
+
+/// The keys of one run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Keys {
+    /// `runs/<id>/`
+    root: String,
+}
+
+impl Keys {
+    pub(crate) fn of(run: RunId) -> Keys {
+        Keys { root: format!("{RUNS}{run}/") }
+    }
+
+    pub(crate) fn part(&self, number: u32) -> String {
+        format!("{}in/{number:06}", self.root)
+    }
+
+    pub(crate) fn shared(&self) -> String {
+        format!("{}in/shared", self.root)
+    }
+
+    pub(crate) fn manifest(&self) -> String {
+        format!("{}manifest", self.root)
+    }
+
+    pub(crate) fn rounds(&self) -> String {
+        format!("{}rounds/", self.root)
+    }
+
+    pub(crate) fn intent(&self, round: u32, attempt: u32) -> String {
+        format!("{}rounds/{round:03}/intent.{attempt:03}", self.root)
+    }
+
+    pub(crate) fn submitted(&self, round: u32) -> String {
+        format!("{}rounds/{round:03}/submitted", self.root)
+    }
+
+    /// The round of a key under [`rounds`](Keys::rounds), and what it is.
+    pub(crate) fn parse_round(&self, key: &str) -> Option<(u32, RoundKey)> {
+        let (round, name) = key.strip_prefix(&self.rounds())?.split_once('/')?;
+        let what = match name.strip_prefix("intent.") {
+            Some(attempt) => RoundKey::Intent(attempt.parse().ok()?),
+            None if name == "submitted" => RoundKey::Submitted,
+            None => return None,
+        };
+        Some((round.parse().ok()?, what))
+    }
+
+    pub(crate) fn number(&self, number: u32) -> String {
+        format!("{}numbers/{number:05}", self.root)
+    }
+
+    pub(crate) fn claims(&self) -> String {
+        format!("{}claims/", self.root)
+    }
+
+    pub(crate) fn claim(&self, block: u32, generation: u32) -> String {
+        format!("{}claims/{block:06}.{generation:03}", self.root)
+    }
+
+    /// Where a list of claims begins that shall have those of `block`.
+    pub(crate) fn before_claims_of(&self, block: u32) -> String {
+        format!("{}claims/{block:06}", self.root)
+    }
+
+    /// Block and generation of a claim.
+    pub(crate) fn parse_claim(&self, key: &str) -> Option<(u32, u32)> {
+        let (block, generation) = key.strip_prefix(&self.claims())?.split_once('.')?;
+        Some((block.parse().ok()?, generation.parse().ok()?))
+    }
+
+    pub(crate) fn all_left(&self) -> String {
+        format!("{}left/", self.root)
+    }
+
+    pub(crate) fn left(&self, incarnation: Incarnation) -> String {
+        format!("{}left/{incarnation}", self.root)
+    }
+
+    pub(crate) fn parse_left(&self, key: &str) -> Option<Incarnation> {
+        key.strip_prefix(&self.all_left())?.parse().ok()
+    }
+
+    pub(crate) fn all_trying(&self, block: u32) -> String {
+        format!("{}trying/{block:06}.", self.root)
+    }
+
+    pub(crate) fn trying(&self, block: u32, generation: u32, chunk: u32) -> String {
+        format!("{}trying/{block:06}.{generation:03}.{chunk:010}", self.root)
+    }
+
+    /// Generation and chunk (counted within the block) of a note of trying.
+    pub(crate) fn parse_trying(&self, block: u32, key: &str) -> Option<(u32, u32)> {
+        let (generation, chunk) = key.strip_prefix(&self.all_trying(block))?.split_once('.')?;
+        Some((generation.parse().ok()?, chunk.parse().ok()?))
+    }
+
+    pub(crate) fn outs(&self) -> String {
+        format!("{}out/", self.root)
+    }
+
+    pub(crate) fn out(&self, block: u32) -> String {
+        format!("{}out/{block:06}", self.root)
+    }
+
+    pub(crate) fn parse_out(&self, key: &str) -> Option<u32> {
+        key.strip_prefix(&self.outs())?.parse().ok()
+    }
+
+    pub(crate) fn workers(&self) -> String {
+        format!("{}workers/", self.root)
+    }
+
+    pub(crate) fn worker(&self, incarnation: Incarnation) -> String {
+        format!("{}workers/{incarnation}", self.root)
+    }
+
+    pub(crate) fn cancelled(&self) -> String {
+        format!("{}cancelled", self.root)
+    }
+
+    pub(crate) fn closed(&self) -> String {
+        format!("{}closed", self.root)
+    }
+}
+
+/// What a key of a round is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RoundKey {
+    Intent(u32),
+    Submitted,
+}

@@ -1,0 +1,45 @@
+//! Which run, in which store: all that a container is told, beside the manifest's hash.
+
+use std::{fmt, path::PathBuf, str::FromStr};
+
+use super::keys::RunId;
+
+/// A run and where its objects are: `dir:/var/mock#01j..`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Location {
+    pub(crate) store: StoreLocation,
+    pub(crate) run: RunId,
+}
+
+/// A store that another process can open too.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum StoreLocation {
+    /// A folder of this machine.
+    Dir(PathBuf),
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}#{}", self.store, self.run)
+    }
+}
+
+impl fmt::Display for StoreLocation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StoreLocation::Dir(path) => write!(f, "dir:{}", path.display()),
+        }
+    }
+}
+
+impl FromStr for Location {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Location, String> {
+        let wrong = || format!("`{text}` names no run: `dir:<folder>#<run>` does");
+        // A folder may have a `#` in its name, a run has none.
+        let (store, run) = text.rsplit_once('#').ok_or_else(wrong)?;
+        let folder = store.strip_prefix("dir:").ok_or_else(wrong)?;
+        Ok(Location { store: StoreLocation::Dir(folder.into()), run: run.parse().map_err(|_| wrong())? })
+    }
+}
