@@ -78,6 +78,8 @@ pub struct SlotUse {
     pub busy: Duration,
     /// Processor time of the slot's processes during the run, all threads.
     pub processor: Duration,
+    /// The largest resident memory of any of the slot's processes, in KiB; 0 if it was not asked for.
+    pub peak_memory: u64,
     /// Processes started for this slot because the one before died or was worn out.
     pub restarts: u32,
 }

@@ -160,6 +160,12 @@ impl From<FailureReport> for Failure {
 }
 
 impl Failure {
+    /// The same failure, of the chunk that is known by this index to whoever asks.
+    pub(crate) fn renumbered(mut self, chunk: usize) -> Failure {
+        self.0.chunk = chunk;
+        self
+    }
+
     /// Bytes of text it holds, roughly.
     pub(crate) fn text_bytes(&self) -> usize {
         let of_kind = match &self.kind {

@@ -85,6 +85,7 @@
 mod clock;
 mod collect;
 pub mod compute;
+mod engine;
 mod error;
 mod event;
 mod failure;
@@ -95,6 +96,7 @@ pub mod names;
 mod progress;
 mod results;
 mod run;
+mod runner;
 mod settings;
 mod stage;
 pub mod store;

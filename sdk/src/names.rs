@@ -14,6 +14,12 @@ pub const PROGRESS_VAR: &str = "CLOUD_PROGRESS";
 /// Set by a client for the slots it starts, and removed by the slot at once. Never set it yourself.
 pub const SLOT_VAR: &str = "CLOUD_SLOT";
 
+/// Tells a worker's container which run it works for, and where that is.
+pub const RUN_VAR: &str = "CLOUD_RUN";
+
+/// Tells a worker's container the SHA-256 of the run's manifest.
+pub const MANIFEST_VAR: &str = "CLOUD_MANIFEST";
+
 /// The settings file, looked for in the current directory and then in each one above it.
 pub const SETTINGS_FILE: &str = "cloud.toml";
 

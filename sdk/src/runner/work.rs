@@ -1,0 +1,167 @@
+//! What a worker does from its start to its end, but for the slots' insides.
+
+use std::{future::Future, sync::Arc};
+
+use super::{
+    assignment::Assignment,
+    crew::Crew,
+    shift::{Shift, ShiftEnd},
+    worker::{Trouble, Worker, list_all},
+};
+use crate::{
+    clock::Clock,
+    store::{Created, Store},
+    wire::{Claim, Hash, Leaver, Left, Manifest, Number, RoundKey, Stored, Submitted},
+};
+
+/// Exit codes of a worker, for `evaluateOnExit` and for people.
+pub(crate) mod exit {
+    /// Nothing is left to do here, or the run is over.
+    pub(crate) const DONE: u8 = 0;
+    /// Told to stop, or the store was out of reach: another attempt may do better (`EX_TEMPFAIL`).
+    pub(crate) const AGAIN: u8 = 75;
+    /// Not what the run was planned with: no attempt will do better (`EX_CONFIG`).
+    pub(crate) const MISFIT: u8 = 78;
+}
+
+/// Works until there is nothing to do, until `stop` is ready, or until it cannot go on; gives the exit code. `fit` gets the
+/// slots ready, once it is known which program and function they need.
+///
+/// # Cancellation
+/// Dropping it is a worker's death: nothing is said to anyone.
+pub(crate) async fn work<C: Crew>(
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    assignment: Assignment,
+    fit: impl AsyncFnOnce(&Worker) -> Result<C, Trouble>,
+    stop: impl Future<Output = ()>,
+) -> u8 {
+    let worker = match arrive(store, clock, &assignment).await {
+        Ok(Some(worker)) => Arc::new(worker),
+        Ok(None) => return exit::DONE,
+        Err(trouble) => return give_up(None, &trouble).await,
+    };
+    let number = match begin(&worker, &assignment).await {
+        Ok(Some(number)) => number,
+        Ok(None) => return exit::DONE,
+        Err(trouble) => return give_up(Some(&worker), &trouble).await,
+    };
+    let crew = match fit(&worker).await {
+        Ok(crew) => crew,
+        Err(trouble) => return give_up(Some(&worker), &trouble).await,
+    };
+    match Shift::new(Arc::clone(&worker), crew, number).run(stop).await {
+        Ok(ShiftEnd::Done | ShiftEnd::Deadline | ShiftEnd::RunIsOver) => exit::DONE,
+        Ok(ShiftEnd::Stopped) => exit::AGAIN,
+        Err(trouble) => give_up(Some(&worker), &trouble).await,
+    }
+}
+
+/// Reads the manifest. `None` if there is none: then there is no run, and nothing may be written.
+async fn arrive(
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    assignment: &Assignment,
+) -> Result<Option<Worker>, Trouble> {
+    let key = crate::wire::Keys::of(assignment.location.run).manifest();
+    let Some(object) = store.get(&key, None).await? else { return Ok(None) };
+    if Hash::of(&object) != assignment.manifest {
+        return Err(Trouble::misfit(&key, "its hash is not the one this worker was given"));
+    }
+    let manifest =
+        Manifest::from_object(&object).map_err(|error| Trouble::misfit(&key, &error.to_string()))?;
+    Ok(Some(Worker::new(store, clock, manifest, assignment.origin.clone())))
+}
+
+/// Looks whether there is anything to do for a worker of this job, and finds its number. `None` if not.
+async fn begin(worker: &Worker, assignment: &Assignment) -> Result<Option<u32>, Trouble> {
+    if worker.is_over().await? || is_stray(worker).await? {
+        return Ok(None);
+    }
+    if worker.origin.attempt > 1 {
+        bury_predecessors(worker).await?;
+    }
+    match assignment.number {
+        Some(number) => Ok(Some(number)),
+        None if worker.manifest.homes.len() <= 1 => Ok(Some(0)),
+        None => claim_number(worker).await.map(Some),
+    }
+}
+
+/// A submit whose reply was lost may have been sent again. The job that a round counts on is noted; the workers of another
+/// go home. Before that note is there, a worker cannot know, and works.
+async fn is_stray(worker: &Worker) -> Result<bool, Trouble> {
+    let mut intents = 0;
+    let mut submitted = 0;
+    for key in worker.list(&worker.keys.rounds(), "").await? {
+        match worker.keys.parse_round(&key) {
+            Some((_, RoundKey::Submitted)) => {
+                let note: Option<Submitted> = worker.read(&key).await?;
+                if note.is_some_and(|note| note.job == worker.origin.job) {
+                    return Ok(false);
+                }
+                submitted += 1;
+            }
+            Some((round, RoundKey::Intent(_))) => intents = intents.max(round + 1),
+            None => {}
+        }
+    }
+    Ok(submitted >= intents)
+}
+
+/// Says for earlier attempts of the same child, which did not, that they are gone.
+async fn bury_predecessors(worker: &Worker) -> Result<(), Trouble> {
+    let mut newest = std::collections::BTreeMap::new();
+    for key in worker.list(&worker.keys.claims(), "").await? {
+        // In key order, so the highest generation of a block stays.
+        if let Some((block, generation)) = worker.keys.parse_claim(&key) {
+            newest.insert(block, generation);
+        }
+    }
+    for key in worker.list(&worker.keys.outs(), "").await? {
+        if let Some(block) = worker.keys.parse_out(&key) {
+            newest.remove(&block);
+        }
+    }
+    for (block, generation) in newest {
+        let claim: Option<Claim> = worker.read(&worker.keys.claim(block, generation)).await?;
+        let Some(claim) = claim else { continue };
+        let earlier = claim.origin.job == worker.origin.job
+            && claim.origin.index == worker.origin.index
+            && claim.origin.attempt < worker.origin.attempt;
+        if earlier && claim.incarnation != worker.incarnation {
+            let attempt = claim.origin.attempt;
+            let reason = format!("attempt {attempt} of worker {} ended without a word", claim.origin.index);
+            let left = Left { by: Leaver::Successor, reason };
+            let _ = worker.create(&worker.keys.left(claim.incarnation), left.to_object()).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Takes the first number that no other worker has.
+async fn claim_number(worker: &Worker) -> Result<u32, Trouble> {
+    let note = Number { incarnation: worker.incarnation }.to_object();
+    let prefix = worker.keys.number(0);
+    let prefix = prefix.trim_end_matches(|c: char| c.is_ascii_digit());
+    let mut number = list_all(&*worker.store, prefix, "").await?.len() as u32;
+    loop {
+        match worker.create(&worker.keys.number(number), note.clone()).await? {
+            Created::Exists => number += 1,
+            Created::Yes | Created::Unknown => return Ok(number),
+        }
+    }
+}
+
+/// Says why this worker ends, if it can still be said, and gives the exit code.
+async fn give_up(worker: Option<&Arc<Worker>>, trouble: &Trouble) -> u8 {
+    if let Some(worker) = worker {
+        let left = Left { by: Leaver::Itself, reason: trouble.to_string() };
+        // What cannot be written is found out by whoever looks for this worker.
+        let _ = worker.create(&worker.keys.left(worker.incarnation), left.to_object()).await;
+    }
+    match trouble {
+        Trouble::Misfit { .. } => exit::MISFIT,
+        Trouble::Store(_) | Trouble::Slots(_) => exit::AGAIN,
+    }
+}
