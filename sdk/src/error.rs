@@ -2,7 +2,7 @@
 
 use std::{fmt, path::PathBuf};
 
-use crate::failure::Failure;
+use crate::{compute::ComputeError, failure::Failure, store::StoreError, wire::Unreadable};
 
 /// `Result` with [`Error`], for `main` and everything else.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -86,6 +86,30 @@ pub enum Error {
         reason: String,
     },
 
+    /// The store could not do what it was asked. A run that was submitted goes on without this client.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+
+    /// AWS Batch, or its simulation, could not do what it was asked. A run that was submitted goes on without this client.
+    #[error(transparent)]
+    Compute(#[from] ComputeError),
+
+    /// Nobody can say whether an object was written.
+    #[error("`{key}` was written or not: the store gave no answer")]
+    Unanswered {
+        /// The object's key.
+        key: String,
+    },
+
+    /// A stored object is not what it should be.
+    #[error("`{key}` cannot be read: {reason}")]
+    Unreadable {
+        /// The object's key.
+        key: String,
+        /// What is wrong with it: damaged, or of a newer version.
+        reason: String,
+    },
+
     /// This text is no run's name.
     #[error("`{text}` is no run: a run's id is 26 letters and digits")]
     NoRunId {
@@ -106,6 +130,10 @@ pub enum Error {
 }
 
 impl Error {
+    pub(crate) fn unreadable(key: &str, error: &Unreadable) -> Error {
+        Error::Unreadable { key: key.to_string(), reason: error.to_string() }
+    }
+
     /// What to do about it: a next step in one or two lines.
     #[must_use]
     pub fn hint(&self) -> Option<&'static str> {
@@ -129,7 +157,15 @@ impl Error {
             ),
             Error::DuplicateName { .. } => Some("give one of them another `name`"),
             Error::NoRunId { .. } => Some("`cloud::runs()` lists the runs there are"),
-            Error::Setting { .. } | Error::SettingsFile { .. } | Error::Shared { .. } => None,
+            Error::Unanswered { .. } => {
+                Some("if the run was submitted, it goes on: `Run::attach` shows it and goes on with it")
+            }
+            Error::Setting { .. }
+            | Error::SettingsFile { .. }
+            | Error::Shared { .. }
+            | Error::Store(_)
+            | Error::Compute(_)
+            | Error::Unreadable { .. } => None,
         }
     }
 }

@@ -34,6 +34,8 @@ pub(crate) struct Hunt {
     home: usize,
     /// Home blocks before this one were tried.
     next_home: u32,
+    /// A home block was taken by somebody: others probably were too.
+    home_visited: bool,
     /// The home that is being stolen from.
     prey: Option<usize>,
     /// Homes that the last look showed, not judged yet.
@@ -54,13 +56,18 @@ impl Hunt {
     /// `home` may lie beyond the last: such a worker only steals.
     pub(crate) fn new(home: usize, view: &View) -> Hunt {
         let next_home = view.home(home).start;
-        Hunt { home, next_home, prey: None, looked: None, fruitless: 0, listing: None }
+        Hunt { home, next_home, home_visited: false, prey: None, looked: None, fruitless: 0, listing: None }
     }
 
     /// What was learned by listing everything is true for now only.
     pub(crate) fn note_claimed(&mut self) {
         self.fruitless = 0;
         self.listing = None;
+    }
+
+    /// A block turned out to be another's.
+    pub(crate) fn note_taken(&mut self, block: u32, view: &View) {
+        self.home_visited |= view.home(self.home).contains(&block);
     }
 
     /// The home block that would be claimed next, if nothing changes.
@@ -71,6 +78,9 @@ impl Hunt {
     /// The next action, after the view has what the last one showed. `random(n)` is below `n`.
     pub(crate) fn next(&mut self, view: &View, mut random: impl FnMut(usize) -> usize) -> Action {
         if let Some(block) = self.likely_next(view) {
+            if std::mem::take(&mut self.home_visited) {
+                return Action::Look { homes: [self.home; 2] };
+            }
             self.next_home = block + 1;
             return Action::Claim { block, generation: 0 };
         }

@@ -112,6 +112,7 @@ impl Hunter {
             self.worker.hold(block);
         } else {
             self.view.note_claim(block, generation);
+            self.hunt.note_taken(block, &self.view);
         }
         Ok(ours)
     }
