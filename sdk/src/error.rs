@@ -2,7 +2,12 @@
 
 use std::{fmt, path::PathBuf};
 
-use crate::{compute::ComputeError, failure::Failure, store::StoreError, wire::Unreadable};
+use crate::{
+    compute::ComputeError,
+    failure::Failure,
+    store::StoreError,
+    wire::{RunId, Unreadable},
+};
 
 /// `Result` with [`Error`], for `main` and everything else.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -110,6 +115,13 @@ pub enum Error {
         reason: String,
     },
 
+    /// There is no such run in this store.
+    #[error("there is no run `{run}`")]
+    NoRun {
+        /// Its id.
+        run: RunId,
+    },
+
     /// This text is no run's name.
     #[error("`{text}` is no run: a run's id is 26 letters and digits")]
     NoRunId {
@@ -156,7 +168,7 @@ impl Error {
                  a slot takes seven descriptors",
             ),
             Error::DuplicateName { .. } => Some("give one of them another `name`"),
-            Error::NoRunId { .. } => Some("`cloud::runs()` lists the runs there are"),
+            Error::NoRun { .. } | Error::NoRunId { .. } => Some("`cloud::runs()` lists the runs there are"),
             Error::Unanswered { .. } => {
                 Some("if the run was submitted, it goes on: `Run::attach` shows it and goes on with it")
             }

@@ -99,8 +99,22 @@ pub struct Child {
     pub container_reason: String,
 }
 
+/// How closely Batch can be followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pace {
+    /// The shortest wait between two looks at a run.
+    pub shortest: Duration,
+    /// The longest.
+    pub longest: Duration,
+    /// How long a submitted job may take to show up by its name.
+    pub shows_within: Duration,
+}
+
 /// AWS Batch, as far as a run needs it. No call is sent twice by an implementation of `submit`; the others may be.
 pub trait Compute: Send + Sync + fmt::Debug {
+    /// How closely it can be followed.
+    fn pace(&self) -> Pace;
+
     /// Submits a job.
     ///
     /// # Errors

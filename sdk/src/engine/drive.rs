@@ -42,6 +42,8 @@ pub(crate) struct Planned {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Command {
     Cancel(String),
+    /// Submit a run that was planned and never submitted.
+    Submit,
     /// Go away, and leave the run to itself.
     Detach,
 }
@@ -128,6 +130,8 @@ impl<'a> Driver<'a> {
     fn obey(&mut self, command: Command) {
         match command {
             Command::Cancel(reason) => self.state.cancel(reason),
+            // It is already.
+            Command::Submit => {}
             Command::Detach => self.detached = true,
         }
     }

@@ -2,6 +2,7 @@
 
 mod deliver;
 mod drive;
+mod launch;
 mod pack;
 mod poll;
 mod site;

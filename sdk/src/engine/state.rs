@@ -257,6 +257,13 @@ impl State {
         if self.rounds.is_empty() { None } else { Some(self.follow_last(now)) }
     }
 
+    /// The first order for a run that is to end before it was submitted.
+    pub(crate) fn cancel_prepared(&mut self, reason: String) -> Order {
+        self.ending = Some(Ending::Cancelled);
+        self.phase = Phase::Ending(Step::Noting);
+        Order::NoteCancelled { reason }
+    }
+
     /// Ends the run at the next occasion.
     pub(crate) fn cancel(&mut self, reason: String) {
         self.cancel = Some(reason);
