@@ -115,6 +115,13 @@ pub enum Error {
         reason: String,
     },
 
+    /// This program cannot be handed on to workers.
+    #[error("this program cannot be run elsewhere: {reason}")]
+    Program {
+        /// What is in the way.
+        reason: String,
+    },
+
     /// There is no such run in this store.
     #[error("there is no run `{run}`")]
     NoRun {
@@ -177,6 +184,7 @@ impl Error {
             | Error::Shared { .. }
             | Error::Store(_)
             | Error::Compute(_)
+            | Error::Program { .. }
             | Error::Unreadable { .. } => None,
         }
     }

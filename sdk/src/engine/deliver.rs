@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use super::drive::Planned;
 use crate::{
     error::{Error, Result},
-    wire::{Keys, Uncounted},
+    wire::{Block, Keys, Uncounted},
 };
 
 /// Outcomes are read in pieces of this size.
@@ -24,10 +24,10 @@ pub(crate) const PIECES: usize = 4;
 /// What is handed over.
 #[derive(Debug)]
 pub(crate) enum Delivery {
-    /// The next bytes of a block's outcomes. All pieces of a block follow each other.
-    Piece { block: u32, bytes: Bytes },
+    /// The next bytes of a block's outcomes, by the index of its first chunk. All pieces of a block follow each other.
+    Piece { first: u64, bytes: Bytes },
     /// A block that has none, and why.
-    Missing(Uncounted),
+    Missing { first: u64, chunks: u32, uncounted: Uncounted },
     /// All is delivered, or this is all that will be.
     End(Result<()>),
 }
@@ -52,7 +52,8 @@ pub(crate) async fn deliver(
     to: &mpsc::Sender<Delivery>,
 ) -> Result<()> {
     let keys = Keys::of(planned.manifest.run);
-    let mut queue = Queue::new(planned, in_order);
+    let blocks: Vec<Block> = planned.manifest.blocks().copied().collect();
+    let mut queue = Queue::new(&blocks, in_order);
     let mut reading = FuturesOrdered::new();
     let mut more = true;
     loop {
@@ -82,16 +83,18 @@ pub(crate) async fn deliver(
         let block = match next {
             Decided::Done(block) => block,
             Decided::Missing(missing) => {
-                if to.send(Delivery::Missing(missing)).await.is_err() {
+                let Block { first, chunks, .. } = blocks[missing.block as usize];
+                if to.send(Delivery::Missing { first, chunks, uncounted: missing }).await.is_err() {
                     return Ok(());
                 }
                 continue;
             }
         };
         let key = keys.out(block);
+        let first = blocks[block as usize].first;
         for start in (0..).step_by(PIECE_BYTES as usize).skip(1) {
             let last = (bytes.len() as u64) < PIECE_BYTES;
-            if to.send(Delivery::Piece { block, bytes }).await.is_err() {
+            if to.send(Delivery::Piece { first, bytes }).await.is_err() {
                 return Ok(());
             }
             if last {
@@ -126,13 +129,12 @@ struct Queue {
 }
 
 impl Queue {
-    fn new(planned: &Planned, in_order: bool) -> Queue {
+    fn new(blocks: &[Block], in_order: bool) -> Queue {
         let turns = in_order.then(|| {
-            let mut blocks: Vec<(u64, u32)> =
-                planned.manifest.blocks().map(|block| block.first).zip(0..).collect();
-            blocks.sort_unstable();
-            let mut turns = vec![0; blocks.len()];
-            for ((_, block), turn) in blocks.into_iter().zip(0..) {
+            let mut sorted: Vec<(u64, u32)> = blocks.iter().map(|block| block.first).zip(0..).collect();
+            sorted.sort_unstable();
+            let mut turns = vec![0; sorted.len()];
+            for ((_, block), turn) in sorted.into_iter().zip(0..) {
                 turns[block as usize] = turn;
             }
             turns

@@ -141,7 +141,7 @@ impl<'a> Driver<'a> {
             blocks_done: self.state.done(),
             round: self.state.round(),
             workers: self.state.workers.clone(),
-            submitted: !self.state.is_prepared(),
+            submitted: self.state.is_submitted(),
             ending: self.state.ending().is_some(),
         };
         self.progress.send_if_modified(|known| {

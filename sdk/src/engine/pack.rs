@@ -91,9 +91,14 @@ impl Packer {
         self.chunks
     }
 
-    /// Adds a chunk by letting `encode` append its input; gives a part that is full by then.
-    pub(crate) fn push(&mut self, encode: impl FnOnce(&mut Vec<u8>) -> Result<Codec, Fault>) -> Option<Part> {
-        push_input(&mut self.part, encode);
+    /// Adds a chunk by letting `encode` append its input, if there is one; gives a part that is full by then.
+    pub(crate) fn push(
+        &mut self,
+        encode: impl FnOnce(&mut Vec<u8>) -> Option<Result<Codec, Fault>>,
+    ) -> Option<Part> {
+        if !push_input(&mut self.part, encode) {
+            return None;
+        }
         self.ends.push_back(self.part.len());
         self.chunks += 1;
         if self.expected.is_some_and(|expected| self.chunks > expected) {
@@ -214,7 +219,7 @@ mod tests {
         for size in sizes {
             parts.extend(packer.push(|out| {
                 out.resize(out.len() + size, 7);
-                Ok(Codec::Postcard)
+                Some(Ok(Codec::Postcard))
             }));
         }
         let (last, layout) = packer.finish();
@@ -283,7 +288,7 @@ mod tests {
         for _ in 0..100_000 {
             let _ = packer.push(|out| {
                 out.resize(out.len() + 1000, 7);
-                Ok(Codec::Postcard)
+                Some(Ok(Codec::Postcard))
             });
             most = most.max(packer.part.capacity());
         }

@@ -277,8 +277,10 @@ impl State {
         self.done.get(block as usize).copied().unwrap_or(false)
     }
 
-    pub(crate) fn is_prepared(&self) -> bool {
-        self.phase == Phase::Prepared
+    /// Batch has a job for it, or it has come to an end without one.
+    pub(crate) fn is_submitted(&self) -> bool {
+        let noted = self.rounds.iter().any(|round| round.job.is_some());
+        self.ending.is_some() || (noted && !matches!(self.phase, Phase::Noting { .. }))
     }
 
     pub(crate) fn ending(&self) -> Option<&Ending> {

@@ -23,22 +23,31 @@ pub(crate) enum Input<'a> {
     Refused(Fault),
 }
 
-/// Appends a chunk by letting `encode` append its input; a fault takes the input's place.
-pub(crate) fn push_input(out: &mut Vec<u8>, encode: impl FnOnce(&mut Vec<u8>) -> Result<Codec, Fault>) {
+/// Appends a chunk by letting `encode` append its input; a fault takes the input's place. When there is no chunk after all,
+/// nothing is appended, and this is false.
+pub(crate) fn push_input(
+    out: &mut Vec<u8>,
+    encode: impl FnOnce(&mut Vec<u8>) -> Option<Result<Codec, Fault>>,
+) -> bool {
     let start = out.len();
     out.extend([0; FRAME_HEADER]);
     let tag = match encode(out) {
-        Ok(codec) => codec as u8,
-        Err(fault) => {
+        Some(Ok(codec)) => codec as u8,
+        Some(Err(fault)) => {
             out.truncate(start + FRAME_HEADER);
             let body = rmp_serde::to_vec_named(&fault).expect("a fault is text and numbers");
             out.extend(body);
             REFUSED
         }
+        None => {
+            out.truncate(start);
+            return false;
+        }
     };
     let length = (out.len() - start - FRAME_HEADER) as u32;
     out[start] = tag;
     out[start + 1..start + FRAME_HEADER].copy_from_slice(&length.to_le_bytes());
+    true
 }
 
 /// Takes the first chunk off a block's bytes; `None` at the end.

@@ -1,0 +1,355 @@
+//! A cloud run as the rest of the program sees it: takes inputs, gives outcomes, like any other engine. Whoever polls packs
+//! inputs and takes outcomes apart; a thread of the library's own talks to store and compute.
+
+use std::{
+    future::Future,
+    pin::{Pin, pin},
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
+
+use async_io::Timer;
+use bytes::Bytes;
+use futures_util::future::{Either, select};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::{
+    deliver::{Delivery, PIECES},
+    drive::{Command, Progress},
+    launch::{Found, Packed, Request, Wires, plan, resume, submit},
+    opening::Opening,
+    pack::Packer,
+    program::ship,
+    site::Site,
+    thread::spawn,
+};
+use crate::{
+    error::{Error, Halting, Result},
+    event::SlotUse,
+    function::Limit,
+    names::REPORT_EVERY,
+    wire::RunId,
+    worker::{Feed, Raw},
+};
+
+/// Parts that wait to be stored, beside those that are being stored.
+const PARTS: usize = 1;
+
+/// Chunks packed between two looks at the clock, and how long one poll may pack.
+const PACKED_PER_LOOK: u64 = 64;
+const SLICE: Duration = Duration::from_millis(1);
+
+/// How long a dropped run is given to say so. What was said by then is done by Batch without this program.
+const CANCEL_WITHIN: Duration = Duration::from_secs(5);
+
+/// One run on the cloud path.
+pub(crate) struct Cloud {
+    run: RunId,
+    packing: Option<Packing>,
+    deliveries: mpsc::Receiver<Delivery>,
+    commands: mpsc::UnboundedSender<Command>,
+    progress: watch::Receiver<Progress>,
+    wanted: Option<oneshot::Sender<bool>>,
+    /// Ready when the client's side of the run has ended.
+    over: oneshot::Receiver<()>,
+    opening: Opening,
+    ended: bool,
+    blocking: bool,
+    bytes_in: u64,
+}
+
+struct Packing {
+    packer: Packer,
+    limit: Limit,
+    to: mpsc::Sender<Packed>,
+    sending: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    input_over: bool,
+}
+
+/// What a cloud run needs to begin, beside its inputs.
+pub(crate) struct Start {
+    pub(crate) site: Site,
+    /// All but the program, which is this one.
+    pub(crate) request: Box<dyn FnOnce(crate::wire::Program) -> Request + Send>,
+    pub(crate) run: RunId,
+    pub(crate) workers: u32,
+    pub(crate) slots_per_worker: u32,
+    pub(crate) chunks: Option<usize>,
+    pub(crate) limit: Limit,
+    pub(crate) blocking: bool,
+}
+
+impl Cloud {
+    /// Begins to store what is given, and runs it when all is stored.
+    pub(crate) fn launch(start: Start) -> Result<Cloud> {
+        let Start { site, request, run, workers, slots_per_worker, chunks, limit, blocking } = start;
+        let (to, mut packed) = mpsc::channel(PARTS);
+        let packing = Packing {
+            packer: Packer::new(workers, chunks.map(|chunks| chunks as u64)),
+            limit,
+            to,
+            sending: None,
+            input_over: false,
+        };
+        let work = move |wires: Wires| async move {
+            let program = ship(&site).await?;
+            match plan(site, request(program), &mut packed).await? {
+                Some(planned) => submit(&planned, wires).await,
+                None => Ok(()),
+            }
+        };
+        let mut cloud = Cloud::begin(run, slots_per_worker, work)?;
+        cloud.packing = Some(packing);
+        cloud.blocking = blocking;
+        Ok(cloud)
+    }
+
+    /// Goes on with a run that is stored.
+    pub(crate) fn attach(found: Found) -> Result<Cloud> {
+        let (run, slots) = (found.planned.manifest.run, found.planned.manifest.options.slots);
+        Cloud::begin(run, slots, move |wires| resume(found, wires))
+    }
+
+    fn begin<F>(run: RunId, slots: u32, work: impl FnOnce(Wires) -> F + Send + 'static) -> Result<Cloud>
+    where
+        F: Future<Output = Result<()>> + 'static,
+    {
+        let (commands, commanded) = mpsc::unbounded_channel();
+        let (tell, progress) = watch::channel(Progress::default());
+        let (wanted, want) = oneshot::channel();
+        let (to, deliveries) = mpsc::channel(PIECES);
+        let (end, over) = oneshot::channel();
+        let wires = Wires { commands: commanded, progress: tell, wanted: want, deliveries: to.clone() };
+        spawn(move || async move {
+            let result = work(wires).await;
+            // Whoever waits for the end may wait for nothing else.
+            let _ = end.send(());
+            let _ = to.send(Delivery::End(result)).await;
+        })?;
+        Ok(Cloud {
+            run,
+            packing: None,
+            deliveries,
+            commands,
+            progress,
+            wanted: Some(wanted),
+            over,
+            opening: Opening::new(slots),
+            ended: false,
+            blocking: false,
+            bytes_in: 0,
+        })
+    }
+
+    pub(crate) fn run(&self) -> RunId {
+        self.run
+    }
+
+    pub(crate) fn progress(&self) -> Progress {
+        self.progress.borrow().clone()
+    }
+
+    pub(crate) fn command(&self, command: Command) {
+        // Nobody obeys any more when all is over, and nothing is left to obey.
+        let _ = self.commands.send(command);
+    }
+
+    /// Leaves the run to itself.
+    pub(crate) fn detach(&mut self) {
+        self.command(Command::Detach);
+        self.ended = true;
+    }
+
+    pub(crate) fn set_blocking(&mut self) {
+        self.blocking = true;
+    }
+
+    /// Bytes of encoded inputs and results so far.
+    pub(crate) fn traffic(&self) -> (u64, u64) {
+        (self.bytes_in, self.opening.bytes())
+    }
+
+    pub(crate) fn slots_used(&self) -> Vec<SlotUse> {
+        self.opening.slots_used()
+    }
+
+    /// The chunk that the last poll gave, and its value's bytes.
+    pub(crate) fn current(&mut self) -> (&mut Raw, &[u8]) {
+        self.opening.current()
+    }
+
+    /// Goes on to the next finished chunk; false after the last.
+    ///
+    /// # Errors
+    /// When the run cannot be followed any more, or never began.
+    pub(crate) fn poll_next(
+        &mut self,
+        cx: &mut Context<'_>,
+        feed: &mut dyn Feed,
+        in_order: bool,
+    ) -> Poll<Halting<bool>> {
+        if self.packing.is_some() && self.poll_pack(cx, feed).is_pending() {
+            return Poll::Pending;
+        }
+        if let Some(wanted) = self.wanted.take() {
+            // Without a receiver, the end is on its way.
+            let _ = wanted.send(in_order);
+        }
+        loop {
+            if self.opening.next().map_err(Box::new)? {
+                return Poll::Ready(Ok(true));
+            }
+            if self.ended {
+                return Poll::Ready(Ok(false));
+            }
+            let Poll::Ready(delivery) = self.poll_delivery(cx) else { return Poll::Pending };
+            match delivery {
+                Some(Delivery::Piece { first, bytes }) => self.opening.add(first, bytes).map_err(Box::new)?,
+                Some(Delivery::Missing { first, chunks, uncounted }) => {
+                    self.opening.add_missing(first, chunks, uncounted);
+                }
+                Some(Delivery::End(result)) => {
+                    self.ended = true;
+                    result.map_err(Box::new)?;
+                }
+                None => self.ended = true,
+            }
+        }
+    }
+
+    /// Packs all inputs and waits until Batch has the run.
+    ///
+    /// # Errors
+    /// When it could not be planned or submitted.
+    pub(crate) fn poll_submitted(&mut self, cx: &mut Context<'_>, feed: &mut dyn Feed) -> Poll<Halting<()>> {
+        if self.packing.is_some() && self.poll_pack(cx, feed).is_pending() {
+            return Poll::Pending;
+        }
+        loop {
+            if self.progress.borrow_and_update().submitted {
+                return Poll::Ready(Ok(()));
+            }
+            let changed = pin!(self.progress.changed()).poll(cx);
+            match changed {
+                Poll::Ready(Ok(())) => {}
+                Poll::Pending => return Poll::Pending,
+                // Its driver is gone, and has left word.
+                Poll::Ready(Err(_)) => match self.deliveries.poll_recv(cx) {
+                    Poll::Ready(Some(Delivery::End(Err(error)))) => {
+                        self.ended = true;
+                        return Poll::Ready(Err(Box::new(error)));
+                    }
+                    Poll::Ready(_) => return Poll::Ready(Ok(())),
+                    Poll::Pending => return Poll::Pending,
+                },
+            }
+        }
+    }
+
+    fn poll_pack(&mut self, cx: &mut Context<'_>, feed: &mut dyn Feed) -> Poll<()> {
+        let Some(packing) = &mut self.packing else { return Poll::Ready(()) };
+        let begun = Instant::now();
+        loop {
+            if let Some(sending) = &mut packing.sending {
+                let sent = sending.as_mut().poll(cx);
+                if sent.is_pending() {
+                    if !self.blocking {
+                        return Poll::Pending;
+                    }
+                    pollster::block_on(sending);
+                }
+                packing.sending = None;
+            }
+            if packing.input_over {
+                self.packing = None;
+                return Poll::Ready(());
+            }
+            if packing.packer.chunks() % PACKED_PER_LOOK == 0 && !self.blocking && begun.elapsed() > SLICE {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            let mut pending = false;
+            let (limit, bytes_in) = (packing.limit, &mut self.bytes_in);
+            let input_over = &mut packing.input_over;
+            let part = packing.packer.push(|out| {
+                let start = out.len();
+                match feed.poll_encode(cx, limit, out) {
+                    Poll::Ready(Some(encoded)) => {
+                        *bytes_in += (out.len() - start) as u64;
+                        Some(encoded)
+                    }
+                    Poll::Ready(None) => {
+                        *input_over = true;
+                        None
+                    }
+                    Poll::Pending => {
+                        pending = true;
+                        None
+                    }
+                }
+            });
+            if pending {
+                return Poll::Pending;
+            }
+            if *input_over {
+                let packer = std::mem::replace(&mut packing.packer, Packer::new(1, None));
+                let (parts, layout) = packer.finish();
+                let to = packing.to.clone();
+                packing.sending = Some(Box::pin(async move {
+                    for part in parts {
+                        let _ = to.send(Packed::Part(part)).await;
+                    }
+                    let _ = to.send(Packed::Layout(layout)).await;
+                }));
+            } else if let Some(part) = part {
+                let to = packing.to.clone();
+                // Without a receiver the run has failed, and its end says why.
+                packing.sending = Some(Box::pin(async move { drop(to.send(Packed::Part(part)).await) }));
+            }
+        }
+    }
+
+    fn poll_delivery(&mut self, cx: &mut Context<'_>) -> Poll<Option<Delivery>> {
+        if !self.blocking {
+            return self.deliveries.poll_recv(cx);
+        }
+        // Not for ever: whoever polls also reports progress.
+        let next = pin!(self.deliveries.recv());
+        match pollster::block_on(select(next, Timer::after(REPORT_EVERY))) {
+            Either::Left((delivery, _)) => Poll::Ready(delivery),
+            Either::Right(_) => Poll::Pending,
+        }
+    }
+
+    /// Ends the run, and waits for that.
+    ///
+    /// # Errors
+    /// When store or compute give no answer.
+    pub(crate) async fn cancel(&mut self, reason: &str) -> Result<()> {
+        self.packing = None;
+        self.command(Command::Cancel(reason.to_string()));
+        self.wanted = None;
+        while let Some(delivery) = self.deliveries.recv().await {
+            if let Delivery::End(result) = delivery {
+                self.ended = true;
+                return result;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Cloud {
+    fn drop(&mut self) {
+        if self.ended {
+            return;
+        }
+        self.packing = None;
+        self.wanted = None;
+        self.deliveries.close();
+        self.command(Command::Cancel("it was dropped".into()));
+        // What has not begun is not begun; what runs is told to end before the program goes on, and perhaps away.
+        let over = pin!(async { drop((&mut self.over).await) });
+        pollster::block_on(select(over, Timer::after(CANCEL_WITHIN)));
+    }
+}
