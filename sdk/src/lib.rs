@@ -100,6 +100,8 @@ mod runner;
 mod settings;
 mod stage;
 pub mod store;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 mod typed;
 mod wire;
 mod worker;

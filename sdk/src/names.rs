@@ -51,3 +51,12 @@ pub(crate) const HELLO_WITHIN: Duration = Duration::from_secs(20);
 
 /// Slots in a row that may die with no chunk to blame and no result before the run gives up.
 pub(crate) const STILLBORN_SLOTS: u32 = 3;
+
+/// How often a request to a store is sent at most.
+pub const STORE_ATTEMPTS: u32 = 8;
+
+/// The first pause before a request is sent again is at most this long, each further one at most twice as long.
+pub const STORE_FIRST_PAUSE: Duration = Duration::from_millis(50);
+
+/// No pause before a request is sent again is longer.
+pub const STORE_LONGEST_PAUSE: Duration = Duration::from_secs(5);
