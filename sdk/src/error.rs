@@ -115,6 +115,15 @@ pub enum Error {
         reason: String,
     },
 
+    /// The folder of the `mock` backend cannot be used.
+    #[error("`{}` cannot be used: {reason}", path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// What is in the way.
+        reason: String,
+    },
+
     /// This program cannot be handed on to workers.
     #[error("this program cannot be run elsewhere: {reason}")]
     Program {
@@ -184,6 +193,7 @@ impl Error {
             | Error::Shared { .. }
             | Error::Store(_)
             | Error::Compute(_)
+            | Error::Folder { .. }
             | Error::Program { .. }
             | Error::Unreadable { .. } => None,
         }

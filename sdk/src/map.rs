@@ -224,6 +224,8 @@ pub struct Outcomes(());
 /// A function and the options of its run; no types, no inputs.
 pub(crate) struct Plan {
     pub(crate) entry: Entry,
+    /// Rust's name for the type of the values.
+    pub(crate) output: &'static str,
     pub(crate) shared: Option<Result<(Codec, Vec<u8>)>>,
     pub(crate) asked: Asked,
     pub(crate) label: Option<String>,
@@ -240,6 +242,7 @@ impl<S: Source, T: Wire, G> Map<S, T, G> {
     fn new(entry: Entry, shared: Option<Result<(Codec, Vec<u8>)>>, source: S) -> Map<S, T, G> {
         let plan = Plan {
             entry,
+            output: std::any::type_name::<T>(),
             shared,
             asked: Asked::default(),
             label: None,
@@ -286,7 +289,7 @@ impl<S: Source, T: Wire, G> Map<S, T, G> {
 
     /// Adds a variable to the slots' environment, beside what they inherit from this process.
     pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
-        self.plan.extra_env.insert(name.into(), value.into());
+        self.plan.extra_env.insert(name.into(), Some(value.into()));
         self
     }
 
@@ -305,8 +308,8 @@ impl<S: Source, T: Wire, G> Map<S, T, G> {
     }
 
     /// Where to run. Default: `CLOUD_BACKEND`, else `cloud.toml`, else [`Backend::Local`].
-    pub fn on(mut self, backend: Backend) -> Self {
-        self.plan.asked.backend = Some(backend);
+    pub fn on(mut self, backend: impl Into<Backend>) -> Self {
+        self.plan.asked.backend = Some(backend.into());
         self
     }
 

@@ -8,6 +8,12 @@ pub const BACKEND_VAR: &str = "CLOUD_BACKEND";
 /// How many slots a map may use; a positive number. Beats `cloud.toml`, loses to `.slots(..)`.
 pub const SLOTS_VAR: &str = "CLOUD_SLOTS";
 
+/// How the `mock` backend behaves, as `seed=7,spot_kill_rate=0.2`. Beats `cloud.toml`, loses to the code.
+pub const MOCK_VAR: &str = "CLOUD_MOCK";
+
+/// The folder of the `mock` backend. Loses to `.at(..)`.
+pub const MOCK_FOLDER_VAR: &str = "CLOUD_MOCK_FOLDER";
+
 /// What is shown of a run: `auto` (a bar on a terminal, nothing elsewhere), `bar`, `json` or `off`.
 pub const PROGRESS_VAR: &str = "CLOUD_PROGRESS";
 

@@ -10,7 +10,8 @@ use std::{
 
 use crate::{
     error::{Error, Result},
-    names::{BACKEND_VAR, MAX_SLOTS, PROGRESS_VAR, SETTINGS_FILE, SLOTS_VAR},
+    mock::Mock,
+    names::{BACKEND_VAR, MAX_SLOTS, MOCK_VAR, PROGRESS_VAR, SETTINGS_FILE, SLOTS_VAR},
 };
 
 /// Where chunks run.
@@ -22,10 +23,18 @@ pub enum Backend {
     Inline,
     /// In resident slot processes on this machine. The default.
     Local,
+    /// On the whole cloud path, simulated on this machine: see [`Mock`].
+    Mock(Mock),
 }
 
 impl Backend {
-    const ALLOWED: &str = "`inline` or `local`";
+    const ALLOWED: &str = "`inline`, `local` or `mock`";
+
+    /// The whole cloud path on this machine, to be adjusted: see [`Mock`].
+    #[must_use]
+    pub fn mock() -> Mock {
+        Mock::default()
+    }
 
     /// The name that `CLOUD_BACKEND` and `cloud.toml` use.
     #[must_use]
@@ -33,6 +42,7 @@ impl Backend {
         match self {
             Backend::Inline => "inline",
             Backend::Local => "local",
+            Backend::Mock(_) => "mock",
         }
     }
 
@@ -40,6 +50,7 @@ impl Backend {
         match text {
             "inline" => Some(Backend::Inline),
             "local" => Some(Backend::Local),
+            "mock" => Some(Backend::Mock(Mock::default())),
             _ => None,
         }
     }
@@ -86,7 +97,8 @@ pub(crate) struct Asked {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Settings {
     pub(crate) backend: Backend,
-    pub(crate) slots: usize,
+    /// What was asked for, if anything was.
+    pub(crate) slots: Option<usize>,
     pub(crate) progress: Progress,
 }
 
@@ -118,21 +130,24 @@ impl Settings {
                 .map(|value| Given { value, origin: format!("`{variable}` (environment)") })
                 .or_else(|| file.get(key))
         };
-        let backend = match &asked.backend {
+        let mut backend = match &asked.backend {
             Some(backend) => backend.clone(),
             None => match source(BACKEND_VAR, "backend") {
                 Some(given) => given.parse(Backend::parse, Backend::ALLOWED)?,
                 None => Backend::Local,
             },
         };
+        if let (Backend::Mock(mock), Some(given)) = (&mut backend, source(MOCK_VAR, "mock")) {
+            *mock = given.parse(|text| mock.clone().or_as(text), Mock::ALLOWED)?;
+        }
         let slots = match asked.slots {
             Some(slots) => {
                 let given = Given { value: slots.to_string(), origin: "`.slots(..)`".into() };
-                given.parse(parse_slots, &slots_allowed())?
+                Some(given.parse(parse_slots, &slots_allowed())?)
             }
             None => match source(SLOTS_VAR, "slots") {
-                Some(given) => given.parse(parse_slots, &slots_allowed())?,
-                None => usable_cores(),
+                Some(given) => Some(given.parse(parse_slots, &slots_allowed())?),
+                None => None,
             },
         };
         let progress = match source(PROGRESS_VAR, "progress") {
@@ -196,7 +211,7 @@ struct File {
 }
 
 impl File {
-    const KEYS: [&str; 3] = ["backend", "slots", "progress"];
+    const KEYS: [&str; 4] = ["backend", "slots", "progress", "mock"];
 
     /// The nearest file, from this directory upwards.
     fn find(directory: &Path) -> Result<File, Unusable> {
@@ -262,12 +277,12 @@ mod tests {
         let asked = Asked { backend: Some(Backend::Local), slots: Some(7) };
 
         let settings = Settings::from_sources(&asked, &environment, &toml).unwrap();
-        assert_eq!((settings.backend, settings.slots), (Backend::Local, 7));
+        assert_eq!((settings.backend, settings.slots), (Backend::Local, Some(7)));
         let settings = Settings::from_sources(&Asked::default(), &environment, &toml).unwrap();
-        assert_eq!((settings.backend, settings.slots), (Backend::Inline, 3));
+        assert_eq!((settings.backend, settings.slots), (Backend::Inline, Some(3)));
         let settings = Settings::from_sources(&Asked::default(), &nothing, &File::default()).unwrap();
         assert_eq!((settings.backend, settings.progress), (Backend::Local, Progress::Auto));
-        assert!(settings.slots >= 1);
+        assert_eq!(settings.slots, None);
     }
 
     #[test]
@@ -284,7 +299,7 @@ mod tests {
                 &nothing,
                 &file("# where\nbackend = \"moon\"\n")
             )),
-            "`backend` (cloud.toml, line 2) is `moon`, expected `inline` or `local`"
+            "`backend` (cloud.toml, line 2) is `moon`, expected `inline`, `local` or `mock`"
         );
         assert_eq!(
             message(Settings::from_sources(
@@ -299,7 +314,7 @@ mod tests {
     #[test]
     fn an_unknown_key_or_broken_file_is_named() {
         let reason = File::parse("cloud.toml".into(), "slotz = 1".into()).unwrap_err().reason;
-        assert_eq!(reason, "`slotz` is no setting, expected one of `backend`, `slots`, `progress`");
+        assert_eq!(reason, "`slotz` is no setting, expected one of `backend`, `slots`, `progress`, `mock`");
         let reason = File::parse("cloud.toml".into(), "slots = = 1".into()).unwrap_err().reason;
         assert!(reason.starts_with("TOML parse error at line 1"), "{reason}");
     }

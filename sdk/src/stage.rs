@@ -3,7 +3,7 @@
 use std::task::{Context, Poll};
 
 use crate::{
-    error::Result, failure::Outcome, function::Wire, inputs::Source, map::Plan, run::Form, typed::TypedRun,
+    error::Result, failure::Outcome, function::Wire, inputs::Source, map::Plan, running::Form, typed::TypedRun,
 };
 
 /// A run that begins at its first poll.

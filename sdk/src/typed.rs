@@ -12,13 +12,13 @@ use crate::{
     function::{Codec, EncodeError, Encoder, Limit, Wire, decode},
     inputs::Source,
     map::Plan,
-    run::{Form, Run},
+    running::{Form, Running},
     worker::{Body, Feed, Raw},
 };
 
 /// A run with its input: gives outcomes of the user's type.
 pub(crate) struct TypedRun<S> {
-    run: Run,
+    run: Running,
     input: Input<S>,
 }
 
@@ -27,7 +27,7 @@ where
     S::Item: Wire,
 {
     pub(crate) fn start(source: S, plan: Plan, form: Form) -> Result<TypedRun<S>> {
-        let run = Run::start(plan, form, source.remaining())?;
+        let run = Running::start(plan, form, source.remaining())?;
         Ok(TypedRun { run, input: Input { source, encoder: Encoder::default() } })
     }
 

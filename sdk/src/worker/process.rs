@@ -26,8 +26,8 @@ use crate::{
     names::{PIPE_BYTES, SLOT_VAR},
 };
 
-/// What a slot's environment has beside its parent's.
-pub(crate) type ExtraEnv = BTreeMap<OsString, OsString>;
+/// What a slot's environment has beside its parent's, or (`None`) has not.
+pub(crate) type ExtraEnv = BTreeMap<OsString, Option<OsString>>;
 
 /// A running slot process. Dropping it kills its process group; a thread of its own reaps it.
 #[derive(Debug)]
@@ -70,9 +70,15 @@ impl Process {
             fcntl_setfl(fd, OFlags::NONBLOCK)?;
         }
         let nonce = nonce()?;
-        let child = Command::new("/proc/self/exe")
+        let mut command = Command::new("/proc/self/exe");
+        for (name, value) in extra_env {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        let child = command
             .arg0(std::env::args_os().next().unwrap_or_else(|| "slot".into()))
-            .envs(extra_env)
             .env(SLOT_VAR, Ticket { parent: std::process::id(), nonce, page: page.number() }.to_string())
             .stdin(Stdio::from(requests_far_end.try_clone()?))
             .stdout(Stdio::from(results_far_end))

@@ -1,13 +1,14 @@
 //! A map under way: the engine chosen for it, its input, its order, its events. Everything above gives it a form.
 
 use std::{
-    collections::BTreeMap,
+    os::unix::ffi::OsStringExt,
     sync::Arc,
     task::{Context, Poll},
     time::{Duration, Instant},
 };
 
 use crate::{
+    engine::{Cloud, Request, Start},
     error::{Error, Halting, Result},
     event::{Event, Reporter, SlotUse, Summary},
     failure::Failure,
@@ -15,7 +16,10 @@ use crate::{
     map::Plan,
     names::{REORDER_BYTES, REPORT_EVERY, SLOT_VAR},
     progress,
-    settings::{Backend, Settings},
+    reorder::Reorder,
+    runner::random_id,
+    settings::{Backend, Settings, usable_cores},
+    wire::{Function, Manifest, Options, RunId},
     worker::{
         Body, Feed, Inline, Job, Raw, RunFrame, Slots, Surroundings, is_initialised, is_slot, run_frame,
     },
@@ -26,9 +30,6 @@ const OUTCOMES_PER_LOOK: usize = 256;
 
 /// Up to this a chunk is quick.
 const QUICK: Duration = Duration::from_micros(50);
-
-/// What a held result costs beside its bytes.
-const HELD_OVERHEAD: usize = 64;
 
 /// How outcomes are taken.
 #[derive(Debug, Clone, Copy, Default)]
@@ -41,7 +42,7 @@ pub(crate) struct Form {
 
 /// Gives finished chunks one by one, until all are out, the run fails, or `fail_fast` applies. Knows no types of the user's:
 /// it is compiled once, not for every map of a program.
-pub(crate) struct Run {
+pub(crate) struct Running {
     engine: Engine,
     order: Option<Reorder>,
     log: Log,
@@ -52,12 +53,13 @@ pub(crate) struct Run {
 enum Engine {
     Slots(Box<Slots>),
     Inline(Box<Inline>),
+    Cloud(Box<Cloud>),
 }
 
-impl Run {
+impl Running {
     /// Checks everything that can be wrong before anything is started, then chooses the engine. `chunks` is how many there
     /// will be, if the input knows.
-    pub(crate) fn start(plan: Plan, form: Form, chunks: Option<usize>) -> Result<Run> {
+    pub(crate) fn start(plan: Plan, form: Form, chunks: Option<usize>) -> Result<Running> {
         let limit = plan.limit()?;
         let mut settings = Settings::resolve(&plan.asked)?;
         let remote = remote_of(plan.entry.function)?;
@@ -72,7 +74,7 @@ impl Run {
         let retries = plan.retries.or(remote.and_then(|remote| remote.retries)).unwrap_or(0);
         let label = plan.label.or(remote.and_then(|remote| remote.name).map(Into::into));
         let shared = plan.shared.transpose()?;
-        let (engine, slots) = match settings.backend {
+        let (engine, slots) = match &settings.backend {
             Backend::Inline => {
                 if !plan.extra_env.is_empty() {
                     return Err(Error::Unsupported { option: "env", backend: "inline" });
@@ -95,6 +97,7 @@ impl Run {
                     let slot = std::env::var_os(SLOT_VAR).is_some();
                     return Err(if slot { Error::SlotWithoutInit } else { Error::NotInitialised });
                 }
+                let slots = settings.slots.unwrap_or_else(usable_cores);
                 let (codec, bytes) = shared.unzip();
                 let frame = RunFrame {
                     function: plan.entry.id,
@@ -104,7 +107,7 @@ impl Run {
                 };
                 let job = Job {
                     run_frame: Arc::new(run_frame(&frame, &bytes.unwrap_or_default())),
-                    slots: settings.slots,
+                    slots,
                     timeout,
                     retries,
                     limit,
@@ -112,19 +115,89 @@ impl Run {
                     surroundings: Surroundings::now(plan.extra_env),
                     blocking: form.blocking,
                 };
-                (Engine::Slots(Box::new(Slots::new(job))), settings.slots)
+                (Engine::Slots(Box::new(Slots::new(job))), slots)
+            }
+            Backend::Mock(mock) => {
+                if !is_initialised() {
+                    return Err(Error::NotInitialised);
+                }
+                let workers = mock.workers(settings.slots);
+                let environment = plan.extra_env.into_iter().filter_map(|(name, value)| Some((name, value?)));
+                let options = Options {
+                    slots: 1,
+                    timeout,
+                    retries,
+                    max_bytes: limit.0 as u64,
+                    chunks_per_slot: plan.chunks_per_slot.map(|chunks| chunks as u64),
+                    environment: environment
+                        .map(|(name, value)| (name.into_vec(), value.into_vec()))
+                        .collect(),
+                    ..mock.options()
+                };
+                let function = Function {
+                    id: plan.entry.id,
+                    path: plan.entry.name.to_string(),
+                    output: plan.output.to_string(),
+                };
+                let site = mock.site()?;
+                let run = RunId::new(site.clock.wall(), random_id(&*site.clock));
+                let shown = label.clone().unwrap_or_else(|| plan.entry.name.to_string());
+                let shared = shared.map(|(codec, bytes)| (codec, bytes.into()));
+                let start = Start {
+                    request: Box::new(move |program| Request {
+                        run,
+                        label: shown,
+                        function,
+                        program,
+                        shared,
+                        options,
+                    }),
+                    site,
+                    run,
+                    workers,
+                    slots_per_worker: 1,
+                    chunks,
+                    limit,
+                    blocking: form.blocking,
+                };
+                (Engine::Cloud(Box::new(Cloud::launch(start)?)), workers as usize)
             }
         };
         let label = label.unwrap_or_else(|| plan.entry.name.to_string());
         let mut log = Log::new(reporter, chunks, label);
         log.begin(settings.backend.name(), slots);
-        Ok(Run {
+        Ok(Running {
             engine,
             order: form.ordered.then(Reorder::default),
             log,
             fail_fast: plan.fail_fast,
             over: false,
         })
+    }
+
+    /// A run that is stored already, and under way or over.
+    pub(crate) fn attached(cloud: Cloud, manifest: &Manifest, reporter: Box<dyn Reporter>) -> Running {
+        let chunks = Some(manifest.chunks as usize);
+        Running {
+            engine: Engine::Cloud(Box::new(cloud)),
+            order: None,
+            log: Log::new(reporter, chunks, manifest.label.clone()),
+            fail_fast: false,
+            over: false,
+        }
+    }
+
+    /// In input order from here on; before the first outcome.
+    pub(crate) fn order(&mut self) {
+        self.order = Some(Reorder::default());
+    }
+
+    /// The cloud run that it is, if it is one.
+    pub(crate) fn cloud(&mut self) -> Option<&mut Cloud> {
+        match &mut self.engine {
+            Engine::Cloud(cloud) => Some(cloud),
+            Engine::Slots(_) | Engine::Inline(_) => None,
+        }
     }
 
     /// How many outcomes there will be, when the input knows.
@@ -150,7 +223,7 @@ impl Run {
         let next = if self.order.is_some() {
             self.poll_in_order(cx, input)
         } else {
-            self.engine.poll_next(cx, input)
+            self.engine.poll_next(cx, input, false)
         };
         match next {
             Poll::Ready(Ok(true)) => {}
@@ -168,19 +241,18 @@ impl Run {
 
     fn poll_in_order(&mut self, cx: &mut Context<'_>, input: &mut dyn Feed) -> Poll<Halting<bool>> {
         loop {
-            let Some(order) = &mut self.order else { return self.engine.poll_next(cx, input) };
+            let Some(order) = &mut self.order else { return self.engine.poll_next(cx, input, true) };
             let shown = order.show_next();
-            self.engine.stall(order.bytes > REORDER_BYTES);
+            self.engine.stall(order.bytes() > REORDER_BYTES);
             if shown {
                 return Poll::Ready(Ok(true));
             }
-            match self.engine.poll_next(cx, input) {
+            match self.engine.poll_next(cx, input, true) {
                 Poll::Ready(Ok(true)) => {}
                 other => return other,
             }
             let (raw, bytes) = self.engine.current();
-            if raw.index == order.next {
-                order.next += 1;
+            if order.takes(raw.index) {
                 return Poll::Ready(Ok(true));
             }
             order.hold(raw, bytes);
@@ -190,8 +262,8 @@ impl Run {
     /// The chunk that the last poll gave, and its value's bytes.
     #[inline]
     pub(crate) fn current(&mut self) -> (&mut Raw, &[u8]) {
-        match self.order.as_mut().and_then(|order| order.shown.as_mut()) {
-            Some((raw, bytes)) => (raw, bytes),
+        match self.order.as_mut().and_then(Reorder::shown) {
+            Some(shown) => shown,
             None => self.engine.current(),
         }
     }
@@ -210,6 +282,7 @@ impl Run {
         let (slots, traffic) = match &self.engine {
             Engine::Slots(slots) => (slots.slots_used(), slots.traffic()),
             Engine::Inline(inline) => (Vec::new(), inline.traffic()),
+            Engine::Cloud(cloud) => (cloud.slots_used(), cloud.traffic()),
         };
         self.log.finish(slots, traffic);
     }
@@ -217,10 +290,11 @@ impl Run {
 
 impl Engine {
     #[inline]
-    fn poll_next(&mut self, cx: &mut Context<'_>, input: &mut dyn Feed) -> Poll<Halting<bool>> {
+    fn poll_next(&mut self, cx: &mut Context<'_>, input: &mut dyn Feed, in_order: bool) -> Poll<Halting<bool>> {
         match self {
             Engine::Slots(slots) => slots.poll_next(cx, input),
             Engine::Inline(inline) => inline.poll_next(cx, input).map(Ok),
+            Engine::Cloud(cloud) => cloud.poll_next(cx, input, in_order),
         }
     }
 
@@ -229,6 +303,7 @@ impl Engine {
         match self {
             Engine::Slots(slots) => slots.current(),
             Engine::Inline(inline) => inline.current(),
+            Engine::Cloud(cloud) => cloud.current(),
         }
     }
 
@@ -246,41 +321,6 @@ fn nested_note(reporter: &mut dyn Reporter) {
         let message = "a `map` inside a chunk runs inline, on the chunk's own slot";
         reporter.report(&Event::Warning { message });
     });
-}
-
-/// Finished chunks that wait for one before them. Held encoded, so that what they cost is known.
-#[derive(Default)]
-struct Reorder {
-    next: usize,
-    held: BTreeMap<usize, (Raw, Vec<u8>)>,
-    bytes: usize,
-    /// The held chunk whose turn it is.
-    shown: Option<(Raw, Vec<u8>)>,
-}
-
-impl Reorder {
-    fn hold(&mut self, raw: &mut Raw, bytes: &[u8]) {
-        let held = (Raw { body: raw.body.take(), ..*raw }, bytes.to_vec());
-        self.bytes += weight(&held);
-        self.held.insert(raw.index, held);
-    }
-
-    fn show_next(&mut self) -> bool {
-        self.shown = self.held.remove(&self.next);
-        if let Some(shown) = &self.shown {
-            self.next += 1;
-            self.bytes -= weight(shown);
-        }
-        self.shown.is_some()
-    }
-}
-
-fn weight((raw, bytes): &(Raw, Vec<u8>)) -> usize {
-    let text = match &raw.body {
-        Body::Value(_) => 0,
-        Body::Failed(failure) => failure.text_bytes(),
-    };
-    HELD_OVERHEAD + bytes.len() + text
 }
 
 /// The run's events, and the counts they carry.

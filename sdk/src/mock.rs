@@ -1,0 +1,200 @@
+//! The `mock` backend: how it is adjusted, and what it is made of.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use crate::{
+    clock::SystemClock,
+    compute::{MAX_WORKERS, Hosted, Program, Rules},
+    engine::Site,
+    error::{Error, Result},
+    names::MOCK_FOLDER_VAR,
+    settings::{Backend, usable_cores},
+    store::{Dir, Retrying},
+    wire::{Options, StoreLocation},
+};
+
+/// A rate of 1, in which rates are kept.
+const MILLION: f64 = 1e6;
+
+/// The whole cloud path on this machine: inputs go into a store (a folder), workers are started by a simulation of AWS Batch, as
+/// processes, and find their work in the store. Only the places differ from AWS, so what works here works there: for tests,
+/// for CI, for rehearsals. Costs nothing, needs no account.
+///
+/// Made by [`Backend::mock`]; whatever is not said here comes from `CLOUD_MOCK`, else `mock` in `cloud.toml`, as
+/// `seed=7,spot_kill_rate=0.2`.
+///
+/// ```
+/// use std::time::Duration;
+/// use cloud::Backend;
+///
+/// # fn main() -> cloud::Result<()> {
+/// # let folder = std::env::temp_dir().join(format!("cloud-mock-doc-{}", std::process::id()));
+/// let backend = Backend::mock().at(&folder).seed(7).start_delay(Duration::from_millis(20)).spot_kill_rate(0.1);
+/// let squares = cloud::map(|x: u64| x * x, 0..100).on(backend).wait()?;
+/// assert_eq!(squares[99], 9801);
+/// # std::fs::remove_dir_all(folder).ok();
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Mock {
+    seed: Option<u64>,
+    start_delay: Option<Duration>,
+    spot_kill_millionths: Option<u32>,
+    throttle: Option<u32>,
+    capacity: Option<u32>,
+    folder: Option<PathBuf>,
+}
+
+impl Mock {
+    pub(crate) const ALLOWED: &str = "a list such as `seed=7,start_delay=50ms,spot_kill_rate=0.2,throttle=10,capacity=8`";
+
+    /// Where all chance comes from. The same seed gives the same delays and losses. Default 0.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Mock {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// The longest that a worker takes to start: on AWS half a minute is usual. Each takes between half of it and all. Default
+    /// none.
+    #[must_use]
+    pub fn start_delay(mut self, delay: Duration) -> Mock {
+        self.start_delay = Some(delay);
+        self
+    }
+
+    /// The share of worker starts that are taken back within a second, as Spot capacity may be: from 0 (the default) to 1.
+    /// Half of them are told before, by SIGTERM.
+    #[must_use]
+    pub fn spot_kill_rate(mut self, rate: f64) -> Mock {
+        self.spot_kill_millionths = Some((rate.clamp(0.0, 1.0) * MILLION) as u32);
+        self
+    }
+
+    /// Calls to Batch a second that are answered; those above are refused for now, as AWS does above about 50. Default: all.
+    #[must_use]
+    pub fn throttle(mut self, calls_a_second: u32) -> Mock {
+        self.throttle = Some(calls_a_second.max(1));
+        self
+    }
+
+    /// How many workers run at a time, and how many a map asks for unless `.slots(..)` says otherwise. Default: the cores
+    /// this process may use.
+    #[must_use]
+    pub fn capacity(mut self, workers: u32) -> Mock {
+        self.capacity = Some(workers.max(1));
+        self
+    }
+
+    /// The folder that holds runs and the simulated Batch. Default: `CLOUD_MOCK_FOLDER`, else `cloud/mock` in the user's
+    /// state directory (`XDG_STATE_HOME`, else `~/.local/state`). Whoever may write there may run programs as this user.
+    #[must_use]
+    pub fn at(mut self, folder: impl Into<PathBuf>) -> Mock {
+        self.folder = Some(folder.into());
+        self
+    }
+
+    /// What the text says, where the code says nothing. `None` if it is no such list.
+    pub(crate) fn or_as(self, text: &str) -> Option<Mock> {
+        let mut said = Mock::default();
+        for pair in text.split(',').filter(|pair| !pair.trim().is_empty()) {
+            let (name, value) = pair.split_once('=')?;
+            let value = value.trim();
+            said = match name.trim() {
+                "seed" => said.seed(value.parse().ok()?),
+                "start_delay" => said.start_delay(humantime::parse_duration(value).ok()?),
+                "spot_kill_rate" => {
+                    said.spot_kill_rate(value.parse().ok().filter(|rate| (0.0..=1.0).contains(rate))?)
+                }
+                "throttle" => said.throttle(value.parse().ok().filter(|calls| *calls > 0)?),
+                "capacity" => said.capacity(value.parse().ok().filter(|workers| *workers > 0)?),
+                _ => return None,
+            };
+        }
+        Some(Mock {
+            seed: self.seed.or(said.seed),
+            start_delay: self.start_delay.or(said.start_delay),
+            spot_kill_millionths: self.spot_kill_millionths.or(said.spot_kill_millionths),
+            throttle: self.throttle.or(said.throttle),
+            capacity: self.capacity.or(said.capacity),
+            folder: self.folder,
+        })
+    }
+
+    /// How many workers a map gets that asked for so many slots, or for none.
+    pub(crate) fn workers(&self, slots: Option<usize>) -> u32 {
+        let wanted = slots.map(|slots| slots as u32).or(self.capacity);
+        wanted.unwrap_or_else(|| usable_cores() as u32).clamp(1, MAX_WORKERS)
+    }
+
+    /// How its runs are run.
+    pub(crate) fn options(&self) -> Options {
+        Options {
+            slots: 1,
+            timeout: None,
+            retries: 0,
+            max_bytes: 0,
+            chunks_per_slot: None,
+            environment: Vec::new(),
+            worker_deadline: Duration::from_secs(24 * 3600),
+            attempts: 5,
+            milli_vcpus: 1000,
+            memory: 2048,
+            repairs: 4,
+            start_within: Duration::from_secs(15 * 60),
+        }
+    }
+
+    /// Its store and its Batch.
+    pub(crate) fn site(&self) -> Result<Site> {
+        let folder = self.folder()?;
+        let unusable = |error: String| Error::Folder { path: folder.clone(), reason: error };
+        let dir = Dir::open(&folder).map_err(|error| unusable(error.to_string()))?;
+        let compute = Hosted::new(&folder.join("batch"), self.rules(), Program::own())
+            .map_err(|error| unusable(error.to_string()))?;
+        Ok(Site {
+            store: Arc::new(Retrying::new(dir)),
+            compute: Arc::new(compute),
+            clock: Arc::new(SystemClock::new()),
+            location: StoreLocation::Dir(folder),
+        })
+    }
+
+    fn folder(&self) -> Result<PathBuf> {
+        let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let folder = self.folder.clone().or_else(|| variable(MOCK_FOLDER_VAR));
+        let state = || variable("XDG_STATE_HOME").or_else(|| Some(variable("HOME")?.join(".local/state")));
+        let folder = folder.or_else(|| Some(state()?.join("cloud/mock")));
+        let folder = folder.ok_or_else(|| Error::Setting {
+            origin: format!("`{MOCK_FOLDER_VAR}` (environment)"),
+            value: String::new(),
+            expected: "a folder, since neither `XDG_STATE_HOME` nor `HOME` is set".into(),
+        })?;
+        // Workers have another working directory.
+        std::path::absolute(&folder)
+            .map_err(|error| Error::Folder { path: folder, reason: error.to_string() })
+    }
+
+    fn rules(&self) -> Rules {
+        let start_delay = self.start_delay.unwrap_or_default();
+        let kills = f64::from(self.spot_kill_millionths.unwrap_or_default()) / MILLION;
+        Rules {
+            seed: self.seed.unwrap_or_default(),
+            start_delay: start_delay / 2..=start_delay,
+            spot_kill_rate: kills / 2.0,
+            host_loss_rate: kills / 2.0,
+            killed_within: Duration::from_secs(1),
+            stop_grace: Duration::from_secs(2),
+            throttle: self.throttle,
+            capacity: self.capacity.map(|workers| u64::from(workers) * 1000),
+            ..Rules::default()
+        }
+    }
+}
+
+impl From<Mock> for Backend {
+    fn from(mock: Mock) -> Backend {
+        Backend::Mock(mock)
+    }
+}
