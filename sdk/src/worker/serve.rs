@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, Write},
+    path::Path,
     sync::atomic::{AtomicU8, Ordering},
 };
 
@@ -20,9 +21,10 @@ use super::{
     requests::Requests,
 };
 use crate::{
+    compute::simulated::serve_batch,
     failure::{FailureKind, Fault},
     function::{Call, Codec, Encoder, Limit, Run, Shared, enter_runtime, find},
-    names::SLOT_VAR,
+    names::{BATCH_HOST_VAR, SLOT_VAR},
 };
 
 /// What this process is.
@@ -56,6 +58,9 @@ pub fn init() {
 /// It runs on the thread that later calls the function, inside the slot's tokio runtime, and no time limit applies to it.
 /// If it panics or exits, so does the slot, and the run ends with what it printed.
 pub fn init_with(setup: impl FnOnce()) {
+    if let Some(folder) = std::env::var_os(BATCH_HOST_VAR) {
+        serve_batch(Path::new(&folder));
+    }
     match std::env::var(SLOT_VAR) {
         Ok(ticket) => serve(&ticket, setup),
         Err(_) => ROLE.store(CLIENT, Ordering::Relaxed),

@@ -164,6 +164,11 @@ impl Batch {
         mem::take(&mut self.changed).into_iter().map(|number| (number, self.records.get(&number)))
     }
 
+    /// The job of this number.
+    pub(crate) fn record(&self, number: u64) -> Option<&Record> {
+        self.records.get(&number)
+    }
+
     /// Takes note of the time, and forgets what is old.
     pub(super) fn at(&mut self, now: Duration) {
         self.now = self.now.max(now);

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::record::Record;
+use crate::compute::JobId;
 
 /// One attempt of one worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -38,6 +39,8 @@ pub(crate) enum Action {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Container {
     pub(crate) id: ContainerId,
+    /// The job it belongs to; of an array, the parent.
+    pub(crate) job: JobId,
     /// The job's, and what Batch adds.
     pub(crate) environment: Vec<(String, String)>,
     /// MiB.
@@ -76,6 +79,6 @@ impl Container {
         let mut environment = record.spec.environment.clone();
         let own = |(name, value): (&str, String)| (name.to_string(), value);
         environment.extend(record.own_variables(id.index, id.attempt).map(own));
-        Container { id, environment, memory: record.spec.memory }
+        Container { id, job: record.id.clone(), environment, memory: record.spec.memory }
     }
 }

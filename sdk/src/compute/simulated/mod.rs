@@ -9,6 +9,7 @@
 //! record.rs    one job: its workers and how they are counted
 //! rules.rs     how it behaves: delays, reclaims, quotas
 //! throttle.rs  how many calls it takes
+//! host/        a process that has a Batch and runs its workers as processes
 //! ```
 //!
 //! [`Batch`] itself knows no clock, thread or process: time and what became of containers are told to it, and what is to be
@@ -18,6 +19,7 @@ mod batch;
 mod calls;
 mod container;
 mod containers;
+mod host;
 mod record;
 mod request;
 mod rules;
@@ -27,5 +29,6 @@ mod throttle;
 
 pub(crate) use batch::Batch;
 pub(crate) use container::{Action, Container, ContainerId, Ended};
+pub(crate) use host::{Hosted, Program, serve_batch};
 pub(crate) use record::Record;
 pub(crate) use rules::Rules;

@@ -81,6 +81,16 @@ impl Record {
         }
     }
 
+    /// The job's id.
+    pub(crate) fn id(&self) -> &JobId {
+        &self.id
+    }
+
+    /// Whether nothing will happen to it any more.
+    pub(crate) fn is_terminal(&self) -> bool {
+        self.ended.is_some()
+    }
+
     pub(super) fn is_array(&self) -> bool {
         self.workers.len() > 1
     }
