@@ -11,9 +11,10 @@ use crate::{
     error::{Error, Result},
     failure::{Failure, Outcome},
     function::Wire,
-    inputs::{Iter, Source},
+    inputs::{Iter, Nothing, Source},
     map::{Every, Map, One, Outcomes},
     stage::Stage,
+    typed::TypedRun,
 };
 
 /// Longest time one poll takes before other tasks of the executor have their turn.
@@ -113,6 +114,17 @@ pub struct Collect<S, T, G> {
     stage: Stage<S>,
     gathered: Gathered<T>,
     form: std::marker::PhantomData<fn() -> G>,
+}
+
+impl<T, G> Collect<Nothing, T, G> {
+    /// Of a run that is under way.
+    pub(crate) fn of(typed: Box<TypedRun<Nothing>>) -> Collect<Nothing, T, G> {
+        Collect {
+            stage: Stage::Running(typed),
+            gathered: Gathered { values: Vec::new(), failures: Vec::new() },
+            form: std::marker::PhantomData,
+        }
+    }
 }
 
 impl<S: Source, T: Wire, G: Gather<T>> IntoFuture for Map<S, T, G>

@@ -115,6 +115,24 @@ pub enum Error {
         reason: String,
     },
 
+    /// A run's values are not of the type that was asked for.
+    #[error("run `{run}` gives values of type `{stored}`, not `{asked}`")]
+    OtherOutput {
+        /// The run.
+        run: RunId,
+        /// What it gives.
+        stored: String,
+        /// What was asked for.
+        asked: &'static str,
+    },
+
+    /// A run was started by another program, or another build of this one.
+    #[error("run `{run}` was started by another program, or another build of this one")]
+    OtherProgram {
+        /// The run.
+        run: RunId,
+    },
+
     /// The folder of the `mock` backend cannot be used.
     #[error("`{}` cannot be used: {reason}", path.display())]
     Folder {
@@ -185,6 +203,10 @@ impl Error {
             ),
             Error::DuplicateName { .. } => Some("give one of them another `name`"),
             Error::NoRun { .. } | Error::NoRunId { .. } => Some("`cloud::runs()` lists the runs there are"),
+            Error::OtherOutput { .. } => Some("attach as `Run::<ThatType>::attach(id)`"),
+            Error::OtherProgram { .. } => Some(
+                "attach with the build that started it: the bytes of its values may mean something else here",
+            ),
             Error::Unanswered { .. } => {
                 Some("if the run was submitted, it goes on: `Run::attach` shows it and goes on with it")
             }

@@ -166,6 +166,12 @@ impl Failure {
         self
     }
 
+    /// What looked like a kill was one for want of memory.
+    pub(crate) fn turn_out_of_memory(&mut self) {
+        self.0.kind = FailureKind::OutOfMemory;
+        self.0.message = "the kernel killed its slot, since the worker had no memory left".into();
+    }
+
     /// Bytes of text it holds, roughly.
     pub(crate) fn text_bytes(&self) -> usize {
         let of_kind = match &self.kind {

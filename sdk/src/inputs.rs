@@ -94,6 +94,22 @@ impl<S: Stream> Source for FromStream<S> {
     }
 }
 
+/// The input of a run that has all its inputs already.
+#[derive(Debug)]
+pub struct Nothing(pub(crate) ());
+
+impl Source for Nothing {
+    type Item = ();
+
+    fn poll_next(&mut self, _: &mut Context<'_>) -> Poll<Option<()>> {
+        Poll::Ready(None)
+    }
+
+    fn remaining(&self) -> Option<usize> {
+        Some(0)
+    }
+}
+
 fn exact((least, most): (usize, Option<usize>)) -> Option<usize> {
     most.filter(|most| *most == least)
 }

@@ -92,11 +92,12 @@ mod failure;
 mod function;
 mod inputs;
 mod map;
+mod mock;
 pub mod names;
 mod progress;
 mod reorder;
 mod results;
-mod mock;
+mod role;
 mod run;
 mod runner;
 mod running;
@@ -115,12 +116,14 @@ pub use error::{Error, Result};
 pub use event::{Event, Reporter, SlotUse, Summary};
 pub use failure::{Failure, FailureKind, FailureReport, Outcome};
 pub use function::{Reply, TryReply, Wire};
-pub use inputs::{FromStream, Inputs, Iter, Source};
+pub use inputs::{FromStream, Inputs, Iter, Nothing, Source};
 pub use map::{Every, Map, One, Outcomes, call, map, map_with, try_map, try_map_with};
+pub use mock::Mock;
 pub use results::{Blocking, Details, Value, Values};
+pub use role::{init, init_with};
+pub use run::{Run, RunState, Status, runs, runs_on};
 pub use settings::Backend;
 pub use wire::RunId;
-pub use worker::{init, init_with};
 
 /// What the attributes expand to; not for use by hand.
 #[doc(hidden)]

@@ -4,7 +4,10 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use crate::{
     clock::SystemClock,
-    compute::{MAX_WORKERS, Hosted, Program, Rules},
+    compute::{
+        MAX_WORKERS,
+        simulated::{Hosted, Program, Rules},
+    },
     engine::Site,
     error::{Error, Result},
     names::MOCK_FOLDER_VAR,
@@ -47,7 +50,8 @@ pub struct Mock {
 }
 
 impl Mock {
-    pub(crate) const ALLOWED: &str = "a list such as `seed=7,start_delay=50ms,spot_kill_rate=0.2,throttle=10,capacity=8`";
+    pub(crate) const ALLOWED: &str =
+        "a list such as `seed=7,start_delay=50ms,spot_kill_rate=0.2,throttle=10,capacity=8`";
 
     /// Where all chance comes from. The same seed gives the same delays and losses. Default 0.
     #[must_use]
@@ -150,7 +154,8 @@ impl Mock {
     pub(crate) fn site(&self) -> Result<Site> {
         let folder = self.folder()?;
         let unusable = |error: String| Error::Folder { path: folder.clone(), reason: error };
-        let dir = Dir::open(&folder).map_err(|error| unusable(error.to_string()))?;
+        // A few calls to the system, and nothing else to do meanwhile.
+        let dir = pollster::block_on(Dir::open(&folder)).map_err(|error| unusable(error.to_string()))?;
         let compute = Hosted::new(&folder.join("batch"), self.rules(), Program::own())
             .map_err(|error| unusable(error.to_string()))?;
         Ok(Site {
@@ -162,7 +167,8 @@ impl Mock {
     }
 
     fn folder(&self) -> Result<PathBuf> {
-        let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let variable =
+            |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         let folder = self.folder.clone().or_else(|| variable(MOCK_FOLDER_VAR));
         let state = || variable("XDG_STATE_HOME").or_else(|| Some(variable("HOME")?.join(".local/state")));
         let folder = folder.or_else(|| Some(state()?.join("cloud/mock")));

@@ -26,6 +26,13 @@ pub const RUN_VAR: &str = "CLOUD_RUN";
 /// Tells a worker's container the SHA-256 of the run's manifest.
 pub const MANIFEST_VAR: &str = "CLOUD_MANIFEST";
 
+/// Set in a container: this process is a worker. In a simulated one its value is the process number of the host that started
+/// it, with which it is to end. Never set it yourself.
+pub const WORKER_VAR: &str = "CLOUD_WORKER";
+
+/// Set by a client for the process that simulates AWS Batch in a folder; its value is that folder. Never set it yourself.
+pub const BATCH_HOST_VAR: &str = "CLOUD_BATCH_HOST";
+
 /// The settings file, looked for in the current directory and then in each one above it.
 pub const SETTINGS_FILE: &str = "cloud.toml";
 

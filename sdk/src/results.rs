@@ -12,9 +12,10 @@ use crate::{
     error::Result,
     failure::{Failure, Outcome},
     function::Wire,
-    inputs::{Iter, Source},
+    inputs::{Iter, Nothing, Source},
     map::Map,
     stage::Stage,
+    typed::TypedRun,
 };
 
 /// Outcomes as they finish, with slot, attempt and time; `None` after the last.
@@ -62,10 +63,15 @@ where
     /// In the order of the input instead. Results that are early are held, encoded, up to
     /// [64 MiB](crate::names::REORDER_BYTES); then no new chunk is begun until the straggler is there.
     pub fn ordered(mut self) -> Self {
-        if let Some(form) = self.stage.form() {
-            form.ordered = true;
-        }
+        self.stage.order();
         self
+    }
+}
+
+impl<T> Values<Nothing, T> {
+    /// Of a run that is under way.
+    pub(crate) fn of(typed: Box<TypedRun<Nothing>>) -> Values<Nothing, T> {
+        Values(Details { stage: Stage::Running(typed), value: std::marker::PhantomData })
     }
 }
 

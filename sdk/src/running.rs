@@ -38,6 +38,8 @@ pub(crate) struct Form {
     pub(crate) ordered: bool,
     /// By a thread that blocks: a poll then always gives an outcome, and no reactor is woken on the way.
     pub(crate) blocking: bool,
+    /// It is to go on without this program.
+    pub(crate) outlives: bool,
 }
 
 /// Gives finished chunks one by one, until all are out, the run fails, or `fail_fast` applies. Knows no types of the user's:
@@ -69,6 +71,9 @@ impl Running {
                 nested_note(&mut *reporter);
             }
             settings.backend = Backend::Inline;
+        }
+        if form.outlives && !matches!(settings.backend, Backend::Mock(_)) {
+            return Err(Error::Unsupported { option: "start", backend: settings.backend.name() });
         }
         let timeout = plan.timeout.or(remote.and_then(|remote| remote.timeout));
         let retries = plan.retries.or(remote.and_then(|remote| remote.retries)).unwrap_or(0);
@@ -290,7 +295,12 @@ impl Running {
 
 impl Engine {
     #[inline]
-    fn poll_next(&mut self, cx: &mut Context<'_>, input: &mut dyn Feed, in_order: bool) -> Poll<Halting<bool>> {
+    fn poll_next(
+        &mut self,
+        cx: &mut Context<'_>,
+        input: &mut dyn Feed,
+        in_order: bool,
+    ) -> Poll<Halting<bool>> {
         match self {
             Engine::Slots(slots) => slots.poll_next(cx, input),
             Engine::Inline(inline) => inline.poll_next(cx, input).map(Ok),

@@ -3,7 +3,8 @@
 use std::task::{Context, Poll};
 
 use crate::{
-    error::Result, failure::Outcome, function::Wire, inputs::Source, map::Plan, running::Form, typed::TypedRun,
+    error::Result, failure::Outcome, function::Wire, inputs::Source, map::Plan, running::Form,
+    typed::TypedRun,
 };
 
 /// A run that begins at its first poll.
@@ -45,6 +46,15 @@ where
         match self {
             Stage::Planned(_, form) => Some(form),
             _ => None,
+        }
+    }
+
+    /// In input order; before the first outcome.
+    pub(crate) fn order(&mut self) {
+        match self {
+            Stage::Planned(_, form) => form.ordered = true,
+            Stage::Running(run) => run.order(),
+            Stage::Over => {}
         }
     }
 

@@ -7,10 +7,11 @@ use std::{
 };
 
 use crate::{
+    engine::Cloud,
     error::Result,
     failure::{FailureKind, Fault, Outcome},
     function::{Codec, EncodeError, Encoder, Limit, Wire, decode},
-    inputs::Source,
+    inputs::{Nothing, Source},
     map::Plan,
     running::{Form, Running},
     worker::{Body, Feed, Raw},
@@ -18,7 +19,7 @@ use crate::{
 
 /// A run with its input: gives outcomes of the user's type.
 pub(crate) struct TypedRun<S> {
-    run: Running,
+    running: Running,
     input: Input<S>,
 }
 
@@ -27,19 +28,44 @@ where
     S::Item: Wire,
 {
     pub(crate) fn start(source: S, plan: Plan, form: Form) -> Result<TypedRun<S>> {
-        let run = Running::start(plan, form, source.remaining())?;
-        Ok(TypedRun { run, input: Input { source, encoder: Encoder::default() } })
+        let running = Running::start(plan, form, source.remaining())?;
+        Ok(TypedRun { running, input: Input { source, encoder: Encoder::default() } })
+    }
+
+    /// Packs all inputs and waits until Batch has the run.
+    ///
+    /// # Errors
+    /// When it could not be planned or submitted.
+    pub(crate) fn poll_submitted(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        match self.running.cloud() {
+            Some(cloud) => cloud.poll_submitted(cx, &mut self.input).map_err(|error| *error),
+            None => Poll::Ready(Ok(())),
+        }
+    }
+
+    pub(crate) fn into_running(self) -> Running {
+        self.running
+    }
+
+    /// The cloud run that it is, if it is one.
+    pub(crate) fn cloud(&mut self) -> Option<&mut Cloud> {
+        self.running.cloud()
+    }
+
+    /// In input order; before the first outcome.
+    pub(crate) fn order(&mut self) {
+        self.running.order();
     }
 
     /// How many outcomes there will be, when the input knows.
     pub(crate) fn expected(&self) -> Option<usize> {
-        self.run.expected()
+        self.running.expected()
     }
 
     /// No further outcome will come.
     #[inline]
     pub(crate) fn is_over(&self) -> bool {
-        self.run.is_over()
+        self.running.is_over()
     }
 
     /// The next outcome; `None` after the last.
@@ -48,16 +74,23 @@ where
     /// When the run cannot go on; nothing more comes then.
     #[inline]
     pub(crate) fn poll_outcome<T: Wire>(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Outcome<T>>>> {
-        match self.run.poll_next(cx, &mut self.input) {
+        match self.running.poll_next(cx, &mut self.input) {
             Poll::Ready(Ok(true)) => {}
             Poll::Ready(Ok(false)) => return Poll::Ready(Ok(None)),
             Poll::Ready(Err(error)) => return Poll::Ready(Err(*error)),
             Poll::Pending => return Poll::Pending,
         }
-        let (raw, bytes) = self.run.current();
+        let (raw, bytes) = self.running.current();
         let outcome = outcome(raw, bytes);
-        self.run.note(outcome.elapsed, outcome.result.as_ref().err());
+        self.running.note(outcome.elapsed, outcome.result.as_ref().err());
         Poll::Ready(Ok(Some(outcome)))
+    }
+}
+
+impl TypedRun<Nothing> {
+    /// Of a run that has its inputs.
+    pub(crate) fn attached(running: Running) -> TypedRun<Nothing> {
+        TypedRun { running, input: Input { source: Nothing(()), encoder: Encoder::default() } }
     }
 }
 

@@ -9,7 +9,6 @@ use std::{
 };
 
 use async_io::Timer;
-use bytes::Bytes;
 use futures_util::future::{Either, select};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -19,7 +18,6 @@ use super::{
     launch::{Found, Packed, Request, Wires, plan, resume, submit},
     opening::Opening,
     pack::Packer,
-    program::ship,
     site::Site,
     thread::spawn,
 };
@@ -28,7 +26,8 @@ use crate::{
     event::SlotUse,
     function::Limit,
     names::REPORT_EVERY,
-    wire::RunId,
+    runner::{OWN_PROGRAM, own_program},
+    wire::{Program, RunId, keys},
     worker::{Feed, Raw},
 };
 
@@ -70,7 +69,7 @@ struct Packing {
 pub(crate) struct Start {
     pub(crate) site: Site,
     /// All but the program, which is this one.
-    pub(crate) request: Box<dyn FnOnce(crate::wire::Program) -> Request + Send>,
+    pub(crate) request: Box<dyn FnOnce(Program) -> Request + Send>,
     pub(crate) run: RunId,
     pub(crate) workers: u32,
     pub(crate) slots_per_worker: u32,
@@ -337,6 +336,18 @@ impl Cloud {
         }
         Ok(())
     }
+}
+
+/// Stores this program, if it is not there already.
+async fn ship(site: &Site) -> Result<Program> {
+    let unreadable = |error: std::io::Error| Error::Program { reason: error.to_string() };
+    let program = blocking::unblock(own_program).await.map_err(unreadable)?;
+    let key = keys::program(&program.hash);
+    if site.store.head(&key).await?.is_none() {
+        let bytes = blocking::unblock(|| std::fs::read(OWN_PROGRAM)).await.map_err(unreadable)?;
+        let _ = site.create(&key, bytes.into()).await?;
+    }
+    Ok(program)
 }
 
 impl Drop for Cloud {

@@ -78,7 +78,7 @@ pub(crate) async fn plan(
     let mut shared = None;
     if let Some((codec, bytes)) = request.shared {
         shared = Some(SharedData { codec, hash: Hash::of(&bytes) });
-        site.create(&keys.shared(), bytes).await?;
+        let _ = site.create(&keys.shared(), bytes).await?;
     }
     let mut storing = FuturesUnordered::new();
     let layout = loop {
@@ -108,7 +108,7 @@ pub(crate) async fn plan(
     };
     let object = manifest.to_object();
     let hash = Hash::of(&object);
-    site.create(&keys.manifest(), object).await?;
+    let _ = site.create(&keys.manifest(), object).await?;
     Ok(Some(Planned { site, manifest: Arc::new(manifest), hash }))
 }
 

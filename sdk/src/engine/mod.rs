@@ -5,11 +5,11 @@
 //! launch.rs   from inputs to a closed run                 pack.rs     chunks into blocks and parts
 //! state.rs    what to do next: pure                       drive.rs    does it
 //! deliver.rs  outcomes on their way to the client         site.rs     store, compute and clock
-//! program.rs  this executable, stored by its hash         poll.rs     how long to wait
-//! thread.rs   where all that happens
+//! thread.rs   where all that happens                      status.rs   a look from outside
+//!                                                        poll.rs     how long to wait
 //! ```
 //!
-//! All but cloud.rs, program.rs and thread.rs also runs in a simulation: nothing else here may start tasks or threads, or ask the
+//! All but cloud.rs and thread.rs also runs in a simulation: nothing else here may start tasks or threads, or ask the
 //! system for time.
 
 mod cloud;
@@ -19,14 +19,14 @@ mod launch;
 mod opening;
 mod pack;
 mod poll;
-mod program;
 mod site;
 mod state;
+mod status;
 mod thread;
 
 pub(crate) use cloud::{Cloud, Start};
-pub(crate) use drive::{Command, Progress};
-pub(crate) use launch::{Found, Request, find};
-pub(crate) use program::own_program;
+pub(crate) use drive::Command;
+pub(crate) use launch::{Request, find};
 pub(crate) use site::Site;
-pub(crate) use thread::spawn;
+pub(crate) use status::{runs, status};
+pub(crate) use thread::on_engine_thread;

@@ -2,7 +2,10 @@
 
 use std::{future::Future, pin::Pin, sync::OnceLock, thread};
 
-use tokio::{sync::mpsc, task::LocalSet};
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::LocalSet,
+};
 
 use crate::error::{Error, Result};
 
@@ -22,6 +25,24 @@ where
     let failed = |reason: String| Error::Program { reason: format!("its engine thread: {reason}") };
     let jobs = jobs.as_ref().map_err(|reason| failed(reason.clone()))?;
     jobs.send(Box::new(|| Box::pin(make()))).map_err(|_| failed("it has ended".into()))
+}
+
+/// Awaits there what `make` makes, since stores and computes may need that thread's runtime.
+///
+/// # Errors
+/// Those of the task, and when there can be no such thread.
+pub(crate) async fn on_engine_thread<T, F>(make: impl FnOnce() -> F + Send + 'static) -> Result<T>
+where
+    T: Send + 'static,
+    F: Future<Output = Result<T>> + 'static,
+{
+    let (answer, answered) = oneshot::channel();
+    spawn(move || async move {
+        let result = make().await;
+        // Whoever asked may be gone.
+        let _ = answer.send(result);
+    })?;
+    answered.await.unwrap_or_else(|_| Err(Error::Program { reason: "its engine thread has ended".into() }))
 }
 
 fn start() -> std::io::Result<mpsc::UnboundedSender<Job>> {

@@ -199,7 +199,7 @@ pub(crate) fn conjure<F: Copy + 'static>() -> F {
 #[cfg(feature = "test")]
 pub(crate) mod test_hook {
     extern "C" fn hook() {
-        crate::worker::init_before_main();
+        crate::role::init_before_main();
     }
 
     #[used]

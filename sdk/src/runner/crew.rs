@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 use crate::{
     error::Halting,
     event::SlotUse,
-    worker::{Feed, Raw, Slots},
+    worker::{Feed, Raw},
 };
 
 /// Slots that run what they are fed.
@@ -21,18 +21,4 @@ pub(crate) trait Crew {
 
     /// What each slot has done so far.
     fn used(&self) -> Vec<SlotUse>;
-}
-
-impl Crew for Slots {
-    fn poll_next(&mut self, cx: &mut Context<'_>, feed: &mut dyn Feed) -> Poll<Halting<bool>> {
-        Slots::poll_next(self, cx, feed)
-    }
-
-    fn current(&mut self) -> (&mut Raw, &[u8]) {
-        Slots::current(self)
-    }
-
-    fn used(&self) -> Vec<SlotUse> {
-        self.slots_used()
-    }
 }

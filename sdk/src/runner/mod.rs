@@ -6,10 +6,10 @@
 //! shift.rs       everything beside each other                  pace.rs        when to claim
 //! hunter.rs      gets blocks                                   decide.rs      which one; view.rs: what is known
 //! hand.rs        blocks in hand: chunks out, outcomes in       crew.rs        the slots
-//! timeline.rs    what was done when
+//! timeline.rs    what was done when                         program.rs     the run's executable
 //! ```
 //!
-//! All but process.rs also runs in a simulation: nothing here may start tasks or threads, or ask the system for time.
+//! All but process.rs and program.rs also runs in a simulation: nothing here may start tasks or threads, or ask the system for time.
 
 mod assignment;
 mod crew;
@@ -17,6 +17,8 @@ mod decide;
 mod hand;
 mod hunter;
 mod pace;
+mod process;
+mod program;
 mod shift;
 mod timeline;
 mod view;
@@ -25,5 +27,7 @@ mod worker;
 
 pub(crate) use assignment::Assignment;
 pub(crate) use crew::Crew;
+pub(crate) use process::serve_worker;
+pub(crate) use program::{OWN_PROGRAM, own_program};
 pub(crate) use work::{exit, work};
 pub(crate) use worker::{Trouble, Worker, list_all, random_id};

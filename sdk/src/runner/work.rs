@@ -41,13 +41,14 @@ pub(crate) async fn work<C: Crew>(
         Ok(None) => return exit::DONE,
         Err(trouble) => return give_up(None, &trouble).await,
     };
+    // Before anything is written: it may make another program of this process, which begins anew.
+    let crew = match fit(&worker).await {
+        Ok(crew) => crew,
+        Err(trouble) => return give_up(Some(&worker), &trouble).await,
+    };
     let number = match begin(&worker, &assignment).await {
         Ok(Some(number)) => number,
         Ok(None) => return exit::DONE,
-        Err(trouble) => return give_up(Some(&worker), &trouble).await,
-    };
-    let crew = match fit(&worker).await {
-        Ok(crew) => crew,
         Err(trouble) => return give_up(Some(&worker), &trouble).await,
     };
     match Shift::new(Arc::clone(&worker), crew, number).run(stop).await {

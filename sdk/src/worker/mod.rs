@@ -40,8 +40,5 @@ pub(crate) use job::{Body, Feed, Job, Raw};
 pub(crate) use pool::Surroundings;
 pub(crate) use process::ExtraEnv;
 pub(crate) use screen::{show_bar, write as write_to_screen};
-#[cfg(feature = "test")]
-pub(crate) use serve::init_before_main;
-pub use serve::{init, init_with};
-pub(crate) use serve::{is_initialised, is_slot};
+pub(crate) use serve::{be_client, is_initialised, is_slot, serve_slot};
 pub(crate) use slots::Slots;

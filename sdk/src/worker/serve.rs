@@ -41,35 +41,14 @@ pub(crate) fn is_slot() -> bool {
     ROLE.load(Ordering::Relaxed) == SLOT
 }
 
-/// Must be the first line of `main`, or use [`#[cloud::main]`](macro@crate::main).
-///
-/// Slots are started by running this same program again. In such a process this function serves chunks and never
-/// returns; in any other it notes that slots may be started, and returns at once.
-///
-/// Tests, doctests and benches have no `main` to put it in: the crate's feature `test` runs it before `main`.
-pub fn init() {
-    init_with(|| {});
+/// Notes that this process is neither a slot nor uninitialised.
+pub(crate) fn be_client() {
+    ROLE.store(CLIENT, Ordering::Relaxed);
 }
 
-/// Like [`init`], and runs `setup` in each slot before its first chunk: for loggers, thread pools, licences.
-///
-/// It runs on the thread that later calls the function, inside the slot's tokio runtime, and no time limit applies to it.
-/// If it panics or exits, so does the slot, and the run ends with what it printed.
-pub fn init_with(setup: impl FnOnce()) {
-    match std::env::var(SLOT_VAR) {
-        Ok(ticket) => serve(&ticket, setup),
-        Err(_) => ROLE.store(CLIENT, Ordering::Relaxed),
-    }
-}
-
-/// What the test hook does: the same, in a process that is not ours.
-#[cfg(feature = "test")]
-pub(crate) fn init_before_main() {
-    init();
-}
-
+/// Serves as the slot that the ticket, the value of [`SLOT_VAR`], names.
 #[expect(clippy::exit, reason = "a slot's process must not run the user's `main`")]
-fn serve(ticket: &str, setup: impl FnOnce()) -> ! {
+pub(crate) fn serve_slot(ticket: &str, setup: impl FnOnce()) -> ! {
     ROLE.store(SLOT, Ordering::Relaxed);
     match Server::start(ticket).and_then(|server| server.run(setup)) {
         // The parent has closed the pipe, so it is done with this slot or gone: what chunks started goes with it.
