@@ -82,8 +82,8 @@
 //! # Platforms
 //! Linux 5.4 or newer, on x86-64 and aarch64.
 
-mod collect;
 mod clock;
+mod collect;
 pub mod compute;
 mod error;
 mod event;
@@ -98,6 +98,8 @@ mod run;
 mod settings;
 mod stage;
 pub mod store;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 mod typed;
 mod worker;
 

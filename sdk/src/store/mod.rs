@@ -3,6 +3,8 @@
 
 mod check;
 mod dir;
+#[cfg(any(test, feature = "testing"))]
+mod faulty;
 mod memory;
 mod retrying;
 
@@ -11,6 +13,8 @@ use std::{fmt, future::Future, ops::Range, pin::Pin, sync::Arc};
 use bytes::Bytes;
 
 pub use dir::Dir;
+#[cfg(any(test, feature = "testing"))]
+pub use faulty::{Fault, Faulty, Odds, Operation};
 pub use memory::{Memory, Requests};
 pub use retrying::Retrying;
 
