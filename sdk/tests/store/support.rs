@@ -9,12 +9,18 @@ use std::{
 use bytes::Bytes;
 use cloud::store::{Created, Dir, Store, WriteId};
 use smol::block_on;
+use tempfile::TempDir;
 
 /// Names the test that a process is for.
 const PART: &str = "CLOUD_TEST_PART";
 
 /// Names the folder of the store that it works on.
 const PLACE: &str = "CLOUD_TEST_PLACE";
+
+/// A folder in memory if possible, for tests that need not wait for a disk.
+pub(crate) fn quick_folder() -> TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
+}
 
 pub(crate) fn open(place: &Path) -> Dir {
     block_on(Dir::open(place)).unwrap()
