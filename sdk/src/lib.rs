@@ -98,6 +98,8 @@ mod run;
 mod settings;
 mod stage;
 pub mod store;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 mod typed;
 mod wire;
 mod worker;

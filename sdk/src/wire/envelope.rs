@@ -59,6 +59,7 @@ pub(crate) enum Unreadable {
         "it is a {what} of version {version}, and this program reads versions up to {known}; a newer one wrote it"
     )]
     Newer { what: String, version: u8, known: u8 },
+    /// Not even the beginning is right: another object, or none of this project's.
     #[error("it is not a {what}")]
     NotOurs { what: String },
     #[error("it is a damaged {what}: {reason}")]
@@ -76,6 +77,11 @@ pub(crate) trait Stored: Serialize + DeserializeOwned {
     const KIND: Kind;
     /// The version that is written. A change of the body's layout raises it, and readers keep the older layouts.
     const VERSION: u8 = 1;
+
+    /// What makes no sense in it, although it can be decoded.
+    fn check(&self) -> Result<(), String> {
+        Ok(())
+    }
 
     /// The whole object.
     fn to_object(&self) -> Bytes {
@@ -104,12 +110,16 @@ pub(crate) trait Stored: Serialize + DeserializeOwned {
         if end < HEADER || crc32fast::hash(&object[..end]).to_le_bytes() != object[end..] {
             return Err(Unreadable::damaged(Self::KIND, "its checksum is wrong"));
         }
-        match postcard::take_from_bytes(&object[HEADER..end]) {
-            Ok((value, [])) => Ok(value),
-            Ok((_, rest)) => {
-                Err(Unreadable::damaged(Self::KIND, format_args!("{} bytes are left over", rest.len())))
-            }
-            Err(error) => Err(Unreadable::damaged(Self::KIND, error)),
+        let damaged = |reason: String| Unreadable::damaged(Self::KIND, reason);
+        if header[5] != Self::VERSION {
+            return Err(damaged(format!("no version {} was ever written", header[5])));
         }
+        let (value, rest) = postcard::take_from_bytes::<Self>(&object[HEADER..end])
+            .map_err(|error| damaged(error.to_string()))?;
+        if !rest.is_empty() {
+            return Err(damaged(format!("{} bytes are left over", rest.len())));
+        }
+        value.check().map_err(damaged)?;
+        Ok(value)
     }
 }
