@@ -97,7 +97,7 @@ pub(crate) trait Stored: Serialize + DeserializeOwned {
     /// Reads an object that `to_object` made.
     fn from_object(object: &[u8]) -> Result<Self, Unreadable> {
         let what = || Self::KIND.to_string();
-        let (Some(header), Some(end)) = (object.get(..HEADER), object.len().checked_sub(CHECKSUM)) else {
+        let Some((header, rest)) = object.split_first_chunk::<HEADER>() else {
             return Err(Unreadable::NotOurs { what: what() });
         };
         if header[..4] != MAGIC || header[4] != Self::KIND as u8 {
@@ -107,15 +107,18 @@ pub(crate) trait Stored: Serialize + DeserializeOwned {
         if header[5] > Self::VERSION {
             return Err(Unreadable::Newer { what: what(), version: header[5], known: Self::VERSION });
         }
-        if end < HEADER || crc32fast::hash(&object[..end]).to_le_bytes() != object[end..] {
-            return Err(Unreadable::damaged(Self::KIND, "its checksum is wrong"));
-        }
         let damaged = |reason: String| Unreadable::damaged(Self::KIND, reason);
+        let Some((body, checksum)) = rest.split_last_chunk::<CHECKSUM>() else {
+            return Err(damaged("it ends before its checksum".into()));
+        };
+        if crc32fast::hash(&object[..HEADER + body.len()]).to_le_bytes() != *checksum {
+            return Err(damaged("its checksum is wrong".into()));
+        }
         if header[5] != Self::VERSION {
             return Err(damaged(format!("no version {} was ever written", header[5])));
         }
-        let (value, rest) = postcard::take_from_bytes::<Self>(&object[HEADER..end])
-            .map_err(|error| damaged(error.to_string()))?;
+        let (value, rest) =
+            postcard::take_from_bytes::<Self>(body).map_err(|error| damaged(error.to_string()))?;
         if !rest.is_empty() {
             return Err(damaged(format!("{} bytes are left over", rest.len())));
         }

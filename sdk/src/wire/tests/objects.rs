@@ -40,18 +40,20 @@ fn damage_is_refused<T: Stored + PartialEq + Debug>(value: &T, flip: u8) {
     assert!(reason.contains("1 bytes are left over"), "{reason}");
 }
 
-fn strangers_are_refused_by_name<T: Stored + PartialEq + Debug>(value: &T, newer: u8) {
+fn strangers_are_refused_by_name<T: Stored + PartialEq + Debug>(value: &T) {
     let object = value.to_object();
-    // Its checksum is wrong then: a newer version may have none.
-    let reason = T::from_object(&with_byte(&object, VERSION, newer)).unwrap_err();
-    assert_eq!(
-        reason.to_string(),
-        format!(
-            "it is a {} of version {newer}, and this program reads versions up to {}; a newer one wrote it",
-            T::KIND,
-            T::VERSION,
-        )
-    );
+    for newer in T::VERSION + 1..=u8::MAX {
+        // Its checksum is wrong then: a newer version may have none.
+        let reason = T::from_object(&with_byte(&object, VERSION, newer)).unwrap_err();
+        assert_eq!(
+            reason.to_string(),
+            format!(
+                "it is a {} of version {newer}, and this program reads versions up to {}; a newer one wrote it",
+                T::KIND,
+                T::VERSION,
+            )
+        );
+    }
     let unborn = T::from_object(&seal(with_byte(&object, VERSION, 0))).unwrap_err();
     assert_eq!(unborn, Unreadable::damaged(T::KIND, "no version 0 was ever written"));
     for kind in (0..=u8::MAX).filter(|kind| *kind != T::KIND as u8) {
@@ -66,9 +68,9 @@ macro_rules! objects {
             #![proptest_config(cases(48))]
             $(
                 #[test]
-                fn $name(value in $values, flip in 1..=u8::MAX, newer in 2..=u8::MAX) {
+                fn $name(value in $values, flip in 1..=u8::MAX) {
                     damage_is_refused(&value, flip);
-                    strangers_are_refused_by_name(&value, newer);
+                    strangers_are_refused_by_name(&value);
                     comes_back(value);
                 }
             )*
