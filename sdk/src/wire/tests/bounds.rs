@@ -97,6 +97,16 @@ fn the_smallest_elements() {
     reports(&write_report(&report));
 }
 
+#[test]
+fn false_lengths_of_frames() {
+    for bit in 0..32 {
+        let length = (1_u32 << bit).to_le_bytes();
+        bounded(&length, |bytes| _ = split_header(bytes));
+        bounded(&[&[0], &length[..]].concat(), |bytes| _ = split_input(bytes));
+        bounded(&[&[0; 13], &length[..], &[0; 4]].concat(), |bytes| _ = split_frame(bytes));
+    }
+}
+
 /// An array header of MessagePack can promise 2^32 elements in five bytes.
 #[test]
 fn false_lengths_of_reports() {
