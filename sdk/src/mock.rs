@@ -158,11 +158,14 @@ impl Mock {
         let dir = pollster::block_on(Dir::open(&folder)).map_err(|error| unusable(error.to_string()))?;
         let compute = Hosted::new(&folder.join("batch"), self.rules(), Program::own())
             .map_err(|error| unusable(error.to_string()))?;
+        let Some(location) = folder.to_str().map(str::to_string) else {
+            return Err(unusable("its name is not UTF-8, and workers are told of it by a variable".into()));
+        };
         Ok(Site {
             store: Arc::new(Retrying::new(dir)),
             compute: Arc::new(compute),
             clock: Arc::new(SystemClock::new()),
-            location: StoreLocation::Dir(folder),
+            location: StoreLocation::Dir(location),
         })
     }
 

@@ -21,7 +21,8 @@ use super::{
 use crate::{
     error::{Error, Result},
     wire::{
-        Cancelled, Closed, Codec, Function, Hash, Keys, Manifest, Options, Program, RunId, SharedData, Stored,
+        Cancelled, Closed, Codec, Function, Hash, Keys, Manifest, Options, Program, RunId, SharedData,
+        Stored, Unreadable,
     },
 };
 
@@ -106,6 +107,10 @@ pub(crate) async fn plan(
         homes: layout.homes,
         options: request.options,
     };
+    // Readers refuse what makes no sense; so it is not written in the first place.
+    manifest
+        .check()
+        .map_err(|reason| Error::unreadable(&keys.manifest(), &Unreadable::damaged("manifest", reason)))?;
     let object = manifest.to_object();
     let hash = Hash::of(&object);
     let _ = site.create(&keys.manifest(), object).await?;

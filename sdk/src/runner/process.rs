@@ -100,7 +100,7 @@ fn serve() -> Result<u8, String> {
 async fn open(location: &Location) -> Result<Arc<dyn Store>, String> {
     match &location.store {
         StoreLocation::Dir(folder) => {
-            let dir = Dir::open(folder).await.map_err(|error| format!("`{}`: {error}", folder.display()))?;
+            let dir = Dir::open(folder).await.map_err(|error| format!("`{}`: {error}", folder))?;
             Ok(Arc::new(Retrying::new(dir)))
         }
     }

@@ -6,9 +6,13 @@
 //! | 1..5 | length, little-endian |
 //! | .. | the input; for 255 the fault, as MessagePack |
 //!
-//! Nothing marks the end: the manifest has the block's bytes and their hash.
+//! Nothing marks the end: the manifest has the block's bytes and their hash, and its version stands for theirs.
 
-use super::{Codec, envelope::Unreadable};
+use super::{
+    Codec,
+    codec::{frame_length, read_report, write_report},
+    envelope::Unreadable,
+};
 use crate::failure::Fault;
 
 /// Bytes in front of an input.
@@ -35,8 +39,7 @@ pub(crate) fn push_input(
         Some(Ok(codec)) => codec as u8,
         Some(Err(fault)) => {
             out.truncate(start + FRAME_HEADER);
-            let body = rmp_serde::to_vec_named(&fault).expect("a fault is text and numbers");
-            out.extend(body);
+            out.extend(write_report(&fault));
             REFUSED
         }
         None => {
@@ -44,9 +47,9 @@ pub(crate) fn push_input(
             return false;
         }
     };
-    let length = (out.len() - start - FRAME_HEADER) as u32;
+    let length = frame_length(out.len() - start - FRAME_HEADER);
     out[start] = tag;
-    out[start + 1..start + FRAME_HEADER].copy_from_slice(&length.to_le_bytes());
+    out[start + 1..start + FRAME_HEADER].copy_from_slice(&length);
     true
 }
 
@@ -65,10 +68,7 @@ pub(crate) fn split_input(bytes: &[u8]) -> Result<Option<(Input<'_>, &[u8])>, Un
     };
     let input = match Codec::from_byte(tag) {
         Some(codec) => Input::Value(codec, body),
-        None if tag == REFUSED => {
-            let fault = rmp_serde::from_slice(body).map_err(|error| damaged(&error.to_string()))?;
-            Input::Refused(fault)
-        }
+        None if tag == REFUSED => Input::Refused(read_report(body).map_err(|reason| damaged(&reason))?),
         None => return Err(damaged(&format!("no input is encoded as {tag}"))),
     };
     Ok(Some((input, rest)))

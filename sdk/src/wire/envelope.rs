@@ -59,6 +59,7 @@ pub(crate) enum Unreadable {
         "it is a {what} of version {version}, and this program reads versions up to {known}; a newer one wrote it"
     )]
     Newer { what: String, version: u8, known: u8 },
+    /// Not even the beginning is right: another object, or none of this project's.
     #[error("it is not a {what}")]
     NotOurs { what: String },
     #[error("it is a damaged {what}: {reason}")]
@@ -77,6 +78,11 @@ pub(crate) trait Stored: Serialize + DeserializeOwned {
     /// The version that is written. A change of the body's layout raises it, and readers keep the older layouts.
     const VERSION: u8 = 1;
 
+    /// What makes no sense in it, although it can be decoded.
+    fn check(&self) -> Result<(), String> {
+        Ok(())
+    }
+
     /// The whole object.
     fn to_object(&self) -> Bytes {
         let mut object = Vec::from(MAGIC);
@@ -91,7 +97,7 @@ pub(crate) trait Stored: Serialize + DeserializeOwned {
     /// Reads an object that `to_object` made.
     fn from_object(object: &[u8]) -> Result<Self, Unreadable> {
         let what = || Self::KIND.to_string();
-        let (Some(header), Some(end)) = (object.get(..HEADER), object.len().checked_sub(CHECKSUM)) else {
+        let Some((header, rest)) = object.split_first_chunk::<HEADER>() else {
             return Err(Unreadable::NotOurs { what: what() });
         };
         if header[..4] != MAGIC || header[4] != Self::KIND as u8 {
@@ -101,15 +107,22 @@ pub(crate) trait Stored: Serialize + DeserializeOwned {
         if header[5] > Self::VERSION {
             return Err(Unreadable::Newer { what: what(), version: header[5], known: Self::VERSION });
         }
-        if end < HEADER || crc32fast::hash(&object[..end]).to_le_bytes() != object[end..] {
-            return Err(Unreadable::damaged(Self::KIND, "its checksum is wrong"));
+        let damaged = |reason: String| Unreadable::damaged(Self::KIND, reason);
+        let Some((body, checksum)) = rest.split_last_chunk::<CHECKSUM>() else {
+            return Err(damaged("it ends before its checksum".into()));
+        };
+        if crc32fast::hash(&object[..HEADER + body.len()]).to_le_bytes() != *checksum {
+            return Err(damaged("its checksum is wrong".into()));
         }
-        match postcard::take_from_bytes(&object[HEADER..end]) {
-            Ok((value, [])) => Ok(value),
-            Ok((_, rest)) => {
-                Err(Unreadable::damaged(Self::KIND, format_args!("{} bytes are left over", rest.len())))
-            }
-            Err(error) => Err(Unreadable::damaged(Self::KIND, error)),
+        if header[5] != Self::VERSION {
+            return Err(damaged(format!("no version {} was ever written", header[5])));
         }
+        let (value, rest) =
+            postcard::take_from_bytes::<Self>(body).map_err(|error| damaged(error.to_string()))?;
+        if !rest.is_empty() {
+            return Err(damaged(format!("{} bytes are left over", rest.len())));
+        }
+        value.check().map_err(damaged)?;
+        Ok(value)
     }
 }

@@ -1,4 +1,7 @@
 //! Where a run's objects are: one place that makes keys and reads them.
+//!
+//! Numbers have leading zeros, so that keys sort in the order of their numbers. A key is read only if it is, letter by letter,
+//! the one that its numbers make: no two keys mean the same.
 
 use std::{fmt, str::FromStr};
 
@@ -6,6 +9,15 @@ use serde::{Deserialize, Serialize};
 use ulid::Ulid;
 
 use super::{manifest::Hash, notes::Incarnation};
+
+/// Blocks of one run at most: their numbers have six digits.
+pub(crate) const MOST_BLOCKS: u32 = 1_000_000;
+
+/// Parts of one run at most: six digits too.
+pub(crate) const MOST_PARTS: u32 = 1_000_000;
+
+/// Rounds of one run at most: three digits.
+pub(crate) const MOST_ROUNDS: u32 = 1_000;
 
 /// All runs of a store.
 pub(crate) const RUNS: &str = "runs/";
@@ -38,7 +50,10 @@ impl FromStr for RunId {
     type Err = crate::Error;
 
     fn from_str(text: &str) -> Result<RunId, crate::Error> {
-        Ulid::from_string(text).map(RunId).map_err(|_| crate::Error::NoRunId { text: text.to_string() })
+        // The crate also takes letters that look like digits, and numbers that are too large: both would be other runs.
+        let run = Ulid::from_string(text).ok().map(RunId);
+        run.filter(|run| run.to_string().eq_ignore_ascii_case(text))
+            .ok_or_else(|| crate::Error::NoRunId { text: text.to_string() })
     }
 }
 
@@ -91,7 +106,12 @@ impl Keys {
             None if name == "submitted" => RoundKey::Submitted,
             None => return None,
         };
-        Some((round.parse().ok()?, what))
+        let round = round.parse().ok()?;
+        let again = match what {
+            RoundKey::Intent(attempt) => self.intent(round, attempt),
+            RoundKey::Submitted => self.submitted(round),
+        };
+        (again == key).then_some((round, what))
     }
 
     pub(crate) fn number(&self, number: u32) -> String {
@@ -114,7 +134,8 @@ impl Keys {
     /// Block and generation of a claim.
     pub(crate) fn parse_claim(&self, key: &str) -> Option<(u32, u32)> {
         let (block, generation) = key.strip_prefix(&self.claims())?.split_once('.')?;
-        Some((block.parse().ok()?, generation.parse().ok()?))
+        let (block, generation) = (block.parse().ok()?, generation.parse().ok()?);
+        (self.claim(block, generation) == key).then_some((block, generation))
     }
 
     pub(crate) fn all_left(&self) -> String {
@@ -126,7 +147,8 @@ impl Keys {
     }
 
     pub(crate) fn parse_left(&self, key: &str) -> Option<Incarnation> {
-        key.strip_prefix(&self.all_left())?.parse().ok()
+        let incarnation = key.strip_prefix(&self.all_left())?.parse().ok()?;
+        (self.left(incarnation) == key).then_some(incarnation)
     }
 
     pub(crate) fn all_trying(&self, block: u32) -> String {
@@ -140,7 +162,8 @@ impl Keys {
     /// Generation and chunk (counted within the block) of a note of trying.
     pub(crate) fn parse_trying(&self, block: u32, key: &str) -> Option<(u32, u32)> {
         let (generation, chunk) = key.strip_prefix(&self.all_trying(block))?.split_once('.')?;
-        Some((generation.parse().ok()?, chunk.parse().ok()?))
+        let (generation, chunk) = (generation.parse().ok()?, chunk.parse().ok()?);
+        (self.trying(block, generation, chunk) == key).then_some((generation, chunk))
     }
 
     pub(crate) fn outs(&self) -> String {
@@ -152,7 +175,8 @@ impl Keys {
     }
 
     pub(crate) fn parse_out(&self, key: &str) -> Option<u32> {
-        key.strip_prefix(&self.outs())?.parse().ok()
+        let block = key.strip_prefix(&self.outs())?.parse().ok()?;
+        (self.out(block) == key).then_some(block)
     }
 
     pub(crate) fn workers(&self) -> String {

@@ -1,6 +1,6 @@
 //! Which run, in which store: all that a container is told, beside the manifest's hash.
 
-use std::{fmt, path::PathBuf, str::FromStr};
+use std::{fmt, str::FromStr};
 
 use super::keys::RunId;
 
@@ -14,8 +14,8 @@ pub(crate) struct Location {
 /// A store that another process can open too.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum StoreLocation {
-    /// A folder of this machine.
-    Dir(PathBuf),
+    /// A folder of this machine. Its path is text, since it travels in variables that Batch takes only as text.
+    Dir(String),
 }
 
 impl fmt::Display for Location {
@@ -27,7 +27,7 @@ impl fmt::Display for Location {
 impl fmt::Display for StoreLocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            StoreLocation::Dir(path) => write!(f, "dir:{}", path.display()),
+            StoreLocation::Dir(folder) => write!(f, "dir:{folder}"),
         }
     }
 }
@@ -39,7 +39,7 @@ impl FromStr for Location {
         let wrong = || format!("`{text}` names no run: `dir:<folder>#<run>` does");
         // A folder may have a `#` in its name, a run has none.
         let (store, run) = text.rsplit_once('#').ok_or_else(wrong)?;
-        let folder = store.strip_prefix("dir:").ok_or_else(wrong)?;
+        let folder = store.strip_prefix("dir:").filter(|folder| !folder.is_empty()).ok_or_else(wrong)?;
         Ok(Location { store: StoreLocation::Dir(folder.into()), run: run.parse().map_err(|_| wrong())? })
     }
 }

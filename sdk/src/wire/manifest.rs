@@ -7,9 +7,17 @@ use sha2::{Digest, Sha256};
 
 use super::{
     Codec,
+    block::FRAME_HEADER,
     envelope::{Kind, Stored},
-    keys::RunId,
+    keys::{MOST_BLOCKS, MOST_PARTS, MOST_ROUNDS, RunId},
 };
+use crate::names::MAX_BYTES_LIMIT;
+
+/// Most homes of a run: Batch starts no more workers in one array.
+const MOST_HOMES: usize = 10_000;
+
+/// How often Batch starts a worker at most.
+const MOST_ATTEMPTS: u8 = 10;
 
 /// SHA-256 of some bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -20,7 +28,7 @@ impl Hash {
         Hash(Sha256::digest(bytes).into())
     }
 
-    /// From 64 hexadecimal digits.
+    /// From 64 hexadecimal digits, as `Display` writes them.
     pub(crate) fn parse(text: &str) -> Option<Hash> {
         let mut bytes = [0; 32];
         if text.len() != 64 || !text.is_ascii() {
@@ -29,7 +37,8 @@ impl Hash {
         for (byte, digits) in bytes.iter_mut().zip(text.as_bytes().chunks(2)) {
             *byte = u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
         }
-        Some(Hash(bytes))
+        // `from_str_radix` takes signs and capitals too.
+        Some(Hash(bytes)).filter(|hash| hash.to_string() == text)
     }
 }
 
@@ -105,8 +114,29 @@ pub(crate) struct Block {
 }
 
 impl Block {
+    /// Where its inputs are in the part. A manifest whose blocks end beyond a `u64` is not read.
     pub(crate) fn range(&self) -> Range<u64> {
         self.start..self.start + self.bytes
+    }
+
+    fn check(&self, expected: u64) -> Result<(), String> {
+        let Block { first, chunks, part, start, bytes, .. } = *self;
+        if first != expected {
+            return Err(format!("begins at chunk {first}, where {expected} is next"));
+        }
+        if chunks == 0 {
+            return Err("is empty".into());
+        }
+        if part >= MOST_PARTS {
+            return Err(format!("is in part {part}, and there are at most {MOST_PARTS}"));
+        }
+        if bytes < u64::from(chunks) * FRAME_HEADER as u64 {
+            return Err(format!("has {bytes} bytes, too few for {chunks} chunks"));
+        }
+        if start.checked_add(bytes).is_none() {
+            return Err(format!("has {bytes} bytes from {start} on, beyond the largest number"));
+        }
+        Ok(())
     }
 }
 
@@ -134,8 +164,56 @@ pub(crate) struct Options {
     pub(crate) start_within: Duration,
 }
 
+impl Options {
+    fn check(&self) -> Result<(), String> {
+        let odd_variable = |(name, value): &(Vec<u8>, Vec<u8>)| {
+            name.is_empty() || name.contains(&b'=') || name.contains(&0) || value.contains(&0)
+        };
+        // By its place: its text may be a secret.
+        if let Some(place) = self.environment.iter().position(odd_variable) {
+            return Err(format!("variable {place} of `environment` is none that a process takes"));
+        }
+        let within = |name: &str, value: u64, least: u64, most: u64| {
+            if (least..=most).contains(&value) {
+                return Ok(());
+            }
+            Err(format!("`{name}` is {value}, and not from {least} to {most}"))
+        };
+        within("slots", self.slots.into(), 1, u32::MAX.into())?;
+        within("max_bytes", self.max_bytes, 1, MAX_BYTES_LIMIT)?;
+        within("chunks_per_slot", self.chunks_per_slot.unwrap_or(1), 1, u64::MAX)?;
+        within("attempts", self.attempts.into(), 1, MOST_ATTEMPTS.into())?;
+        within("milli_vcpus", self.milli_vcpus.into(), 1, u32::MAX.into())?;
+        within("memory", self.memory.into(), 1, u32::MAX.into())?;
+        within("repairs", self.repairs.into(), 0, u64::from(MOST_ROUNDS) - 2)
+    }
+}
+
 impl Stored for Manifest {
     const KIND: Kind = Kind::Manifest;
+
+    fn check(&self) -> Result<(), String> {
+        let homes = self.homes.len();
+        if homes > MOST_HOMES || (homes == 0 && self.chunks > 0) {
+            return Err(format!("it has {homes} homes for {} chunks", self.chunks));
+        }
+        let mut blocks: Vec<(usize, &Block)> = self.blocks().enumerate().collect();
+        if blocks.len() > MOST_BLOCKS as usize {
+            return Err(format!("it has more than {MOST_BLOCKS} blocks"));
+        }
+        // Homes take blocks in turns.
+        blocks.sort_by_key(|(_, block)| block.first);
+        let mut chunks = 0_u64;
+        for (number, block) in blocks {
+            block.check(chunks).map_err(|reason| format!("block {number} {reason}"))?;
+            // A million blocks of 2^32 chunks do not reach the end of a `u64`.
+            chunks += u64::from(block.chunks);
+        }
+        if chunks != self.chunks {
+            return Err(format!("its blocks have {chunks} chunks, and it has {}", self.chunks));
+        }
+        self.options.check()
+    }
 }
 
 impl Manifest {

@@ -13,6 +13,8 @@ mod manifest;
 mod notes;
 pub(crate) mod outcome;
 mod record;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use codec::Codec;
 pub(crate) use envelope::{Stored, Unreadable};

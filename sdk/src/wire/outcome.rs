@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Codec,
+    codec::{frame_length, read_report, write_report},
     envelope::{Kind, Stored, Unreadable},
     notes::Incarnation,
 };
@@ -25,7 +26,8 @@ use crate::failure::Failure;
 
 /// Bytes in front of a value.
 pub(crate) const FRAME_HEADER: usize = 21;
-const CHECKED: usize = 17;
+/// Those of them that the checksum behind them covers, as it does the value.
+pub(crate) const CHECKED: usize = 17;
 const FAILED: u8 = 255;
 const NO_SLOT: u16 = u16::MAX;
 /// A header is a few dozen bytes; more than this is not one of ours.
@@ -70,7 +72,7 @@ pub(crate) fn push_frame(out: &mut Vec<u8>, frame: &Frame<'_>) {
     let (tag, body) = match &frame.body {
         Body::Value(codec, bytes) => (*codec as u8, *bytes),
         Body::Failed(failed) => {
-            failure = rmp_serde::to_vec_named(failed).expect("a failure is text and numbers");
+            failure = write_report(failed);
             (FAILED, failure.as_slice())
         }
     };
@@ -78,7 +80,7 @@ pub(crate) fn push_frame(out: &mut Vec<u8>, frame: &Frame<'_>) {
     out.extend(frame.slot.unwrap_or(NO_SLOT).to_le_bytes());
     out.extend(frame.attempt.to_le_bytes());
     out.extend(frame.elapsed_nanos.to_le_bytes());
-    out.extend((body.len() as u32).to_le_bytes());
+    out.extend(frame_length(body.len()));
     let checksum = checksum(&out[start..], body);
     out.extend(checksum);
     out.extend(body);
@@ -95,7 +97,8 @@ pub(crate) fn split_header(bytes: &[u8]) -> Result<Option<(OutcomeHeader, &[u8])
     Ok(Some((OutcomeHeader::from_object(object)?, rest)))
 }
 
-/// How many bytes the first frame takes, with its header; `None` if more bytes are needed to know.
+/// How many bytes the first frame takes, with its header; `None` if more bytes are needed to know. The checksum is not yet
+/// looked at: a frame that ends behind its object is a damaged one, and no reason to make room for it.
 pub(crate) fn frame_bytes(bytes: &[u8]) -> Option<usize> {
     let length = bytes.get(13..CHECKED)?;
     Some(FRAME_HEADER + u32::from_le_bytes([length[0], length[1], length[2], length[3]]) as usize)
@@ -116,9 +119,7 @@ pub(crate) fn split_frame(bytes: &[u8]) -> Result<Option<(Frame<'_>, &[u8])>, Un
     elapsed.copy_from_slice(&header[5..13]);
     let body = match Codec::from_byte(header[0]) {
         Some(codec) => Body::Value(codec, body),
-        None if header[0] == FAILED => {
-            Body::Failed(rmp_serde::from_slice(body).map_err(|error| damaged(&error.to_string()))?)
-        }
+        None if header[0] == FAILED => Body::Failed(read_report(body).map_err(|reason| damaged(&reason))?),
         None => return Err(damaged(&format!("no value is encoded as {}", header[0]))),
     };
     let frame = Frame {

@@ -57,4 +57,22 @@ pub(crate) struct Span {
 
 impl Stored for WorkerRecord {
     const KIND: Kind = Kind::WorkerRecord;
+
+    // Reports subtract these.
+    fn check(&self) -> Result<(), String> {
+        if self.stolen > self.blocks {
+            return Err(format!("{} of its {} blocks are stolen", self.stolen, self.blocks));
+        }
+        for Span { chunk, chunks, start, end, failed, .. } in &self.timeline {
+            if start > end {
+                return Err(format!("the span of chunk {chunk} begins at {start} and ends at {end}"));
+            }
+            if failed > chunks {
+                return Err(format!(
+                    "the span of chunk {chunk} has {chunks} chunks, and {failed} that failed"
+                ));
+            }
+        }
+        Ok(())
+    }
 }
