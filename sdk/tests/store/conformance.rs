@@ -8,11 +8,8 @@ use cloud::{
 };
 use smol::block_on;
 
-<<<<<<< HEAD
-=======
 use crate::support::quick_folder;
 
->>>>>>> store
 #[test]
 fn memory_conforms() {
     let store = Memory::new();
@@ -49,13 +46,8 @@ fn retrying_conforms_over_a_memory_with_faults() {
 
 #[test]
 fn retrying_conforms_over_a_dir_with_faults() {
-<<<<<<< HEAD
-    for seed in 0..2 {
-        let folder = tempfile::tempdir().unwrap();
-=======
     for seed in 0..4 {
         let folder = quick_folder();
->>>>>>> store
         let store = block_on(Dir::open(folder.path())).unwrap();
         block_on(store_conforms(|| patient(Faulty::new(store.clone(), seed, Odds::each(0.1)))));
     }

@@ -9,11 +9,7 @@ use std::{
 use cloud::store::{Created, Store, WriteId};
 use smol::block_on;
 
-<<<<<<< HEAD
-use crate::support::{again, create, keys, open, place_of, read};
-=======
 use crate::support::{again, create, keys, open, place_of, quick_folder, read};
->>>>>>> store
 
 /// Large enough to be half-written for a while.
 fn body_of(number: u128) -> Vec<u8> {
@@ -36,13 +32,8 @@ fn after_a_kill_every_object_is_whole_or_absent() {
         }
     }
     for round in 0..12 {
-<<<<<<< HEAD
-        // In memory if possible, so that most of the time goes into writing and not into waiting for a disk.
-        let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
-=======
         // Most of the time goes into writing, so most kills come there.
         let folder = quick_folder();
->>>>>>> store
         let mut writer = again(after_a_kill_every_object_is_whole_or_absent, folder.path()).spawn().unwrap();
         let mut lines = BufReader::new(writer.stdout.take().unwrap()).lines();
         let answered = |line: std::io::Result<String>| line.unwrap().strip_prefix("answered ")?.parse().ok();

@@ -11,11 +11,7 @@ use proptest::{collection::vec, prelude::*};
 use rustix::fs::inotify;
 use smol::block_on;
 
-<<<<<<< HEAD
-use crate::support::{create, keys, open};
-=======
 use crate::support::{create, keys, open, quick_folder};
->>>>>>> store
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(60))]
@@ -27,11 +23,7 @@ proptest! {
         prefixes in vec("[a0._/-]{0,4}", 12),
         afters in vec("[a0._/!~-]{0,5}", 12),
     ) {
-<<<<<<< HEAD
-        let folder = tempfile::tempdir().unwrap();
-=======
         let folder = quick_folder();
->>>>>>> store
         let (dir, model) = (open(folder.path()), Memory::new());
         let no_dots = |key: &&String| !key.split('/').any(|component| component.starts_with('.'));
         for key in created.iter().filter(no_dots) {
@@ -66,11 +58,8 @@ fn folders_that_cannot_contribute_are_not_read() {
     assert_eq!(keys(&store, "b/"), ["b/1", "b/2"]);
     assert_eq!(keys(&store, "c/2"), ["c/2/x"]);
     assert_eq!(keys(&store, "e"), [""; 0]);
-<<<<<<< HEAD
-=======
     let outside = format!("{}/a/", folder.path().display());
     assert_eq!(keys(&store, &outside), [""; 0], "no prefix leads out of the store");
->>>>>>> store
     let page = block_on(store.list("c/", "c/1/x")).unwrap();
     assert_eq!(page.keys, ["c/2/x", "c/3/x"], "what lies before `after` is not read");
     assert_eq!(block_on(store.folders("c/", "c/1/")).unwrap().keys, ["c/2/", "c/3/"]);
@@ -95,11 +84,7 @@ fn folders_above_the_prefix_are_not_read() {
 /// Behind a full page and the one key more that tells of others.
 #[test]
 fn folders_behind_a_full_page_are_not_read() {
-<<<<<<< HEAD
-    let folder = tempfile::tempdir().unwrap();
-=======
     let folder = quick_folder();
->>>>>>> store
     let store = open(folder.path());
     for i in 0..=1000 {
         assert_eq!(create(&store, &format!("a/{i:04}"), "", 1), Created::Yes);
