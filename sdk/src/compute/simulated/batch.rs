@@ -14,7 +14,7 @@ use std::{
 
 use super::{
     container::{Action, Container, ContainerId, Ended},
-    containers::{Containers, Stop, Timer},
+    containers::{Cause, Containers, Timer},
     record::Record,
     request::overrides_too_long,
     rules::chance,
@@ -132,16 +132,16 @@ impl Batch {
         }
         let stop = self.containers.remove(id);
         let reason = match (&stop, &ended) {
-            (Some(Stop::Terminated(reason)), _) => reason.clone(),
-            (Some(Stop::TimedOut), _) => TIMED_OUT.to_string(),
-            (Some(Stop::Reclaimed), _) => RECLAIMED.to_string(),
-            (Some(Stop::HostLost), _) | (None, Ended::HostLost) => self.host_lost(id),
+            (Some(Cause::Terminated(reason)), _) => reason.clone(),
+            (Some(Cause::TimedOut), _) => TIMED_OUT.to_string(),
+            (Some(Cause::Reclaimed), _) => RECLAIMED.to_string(),
+            (Some(Cause::HostLost), _) | (None, Ended::HostLost) => self.host_lost(id),
             (None, Ended::NotStarted(_)) => TASK_FAILED_TO_START.to_string(),
             (None, Ended::Exited(_) | Ended::OutOfMemory) => ESSENTIAL_EXITED.to_string(),
         };
-        let ended = if stop == Some(Stop::HostLost) { Ended::HostLost } else { ended };
+        let ended = if stop == Some(Cause::HostLost) { Ended::HostLost } else { ended };
         let (exit_code, container_reason) = ended.seen();
-        let told_to_end = matches!(stop, Some(Stop::Terminated(_) | Stop::TimedOut));
+        let told_to_end = matches!(stop, Some(Cause::Terminated(_) | Cause::TimedOut));
         let Some(record) = self.records.get_mut(&id.job) else { return };
         let again =
             !told_to_end && id.attempt < record.spec.attempts.into() && is_retried(exit_code, &reason);
@@ -193,7 +193,7 @@ impl Batch {
         }
         match self.containers.of_worker(job, index) {
             Some(id) if self.containers.is_asked(id) => {
-                return self.containers.stop(self.now, id, Stop::Terminated(reason.to_string()));
+                return self.containers.stop(self.now, id, Cause::Terminated(reason.to_string()));
             }
             Some(id) => drop(self.containers.remove(id)),
             None => {}
@@ -274,9 +274,9 @@ impl Batch {
     fn ring(&mut self, id: ContainerId, timer: Timer) {
         match timer {
             Timer::Start => self.ask(id),
-            Timer::TimeOut => self.containers.stop(self.now, id, Stop::TimedOut),
-            Timer::Reclaim => self.containers.stop(self.now, id, Stop::Reclaimed),
-            Timer::LoseHost => self.containers.stop(self.now, id, Stop::HostLost),
+            Timer::TimeOut => self.containers.stop(self.now, id, Cause::TimedOut),
+            Timer::Reclaim => self.containers.stop(self.now, id, Cause::Reclaimed),
+            Timer::LoseHost => self.containers.stop(self.now, id, Cause::HostLost),
             Timer::Kill => self.containers.kill(id),
         }
     }

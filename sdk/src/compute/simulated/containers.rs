@@ -21,7 +21,7 @@ pub(super) struct Containers {
 #[derive(Debug, Clone)]
 struct Live {
     phase: Phase,
-    stop: Option<Stop>,
+    stop: Option<Cause>,
     milli_vcpus: u32,
     stop_grace: Duration,
     timers: Vec<(Duration, Timer)>,
@@ -37,7 +37,7 @@ enum Phase {
 
 /// Why a container was told to stop.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Stop {
+pub(super) enum Cause {
     Terminated(String),
     TimedOut,
     Reclaimed,
@@ -107,13 +107,13 @@ impl Containers {
     }
 
     /// The first cause decides what is said of the end, unless a client wants it.
-    pub(super) fn stop(&mut self, now: Duration, id: ContainerId, cause: Stop) {
+    pub(super) fn stop(&mut self, now: Duration, id: ContainerId, cause: Cause) {
         let Some(live) = self.live.get_mut(&id) else { return };
         let stopping = live.stop.is_some();
-        if stopping && !matches!(cause, Stop::Terminated(_)) {
+        if stopping && !matches!(cause, Cause::Terminated(_)) {
             return;
         }
-        let host_lost = cause == Stop::HostLost;
+        let host_lost = cause == Cause::HostLost;
         let kill_at = now.saturating_add(live.stop_grace);
         live.stop = Some(cause);
         if stopping {
@@ -133,7 +133,7 @@ impl Containers {
     }
 
     /// Its place is free again; what it was told to stop for.
-    pub(super) fn remove(&mut self, id: ContainerId) -> Option<Stop> {
+    pub(super) fn remove(&mut self, id: ContainerId) -> Option<Cause> {
         self.clear_timers(id);
         let live = self.live.remove(&id)?;
         self.used -= u64::from(live.milli_vcpus);

@@ -1,15 +1,16 @@
 //! A simulation of AWS Batch that keeps every rule a client can tell.
 //!
 //! ```text
-//! batch.rs     jobs, workers, containers: what happens when, and nothing else
-//! calls.rs     what a client can ask of it
-//! container.rs what a host is told, and tells
-//! containers.rs  all that live, and what is due
-//! request.rs   which jobs Batch takes
-//! record.rs    one job: its workers and how they are counted
-//! rules.rs     how it behaves: delays, reclaims, quotas
-//! throttle.rs  how many calls it takes
-//! host/        a process that has a Batch and runs its workers as processes
+//! batch.rs       jobs and workers: what happens when, and nothing else
+//! containers.rs  those that live, and what is due
+//! calls.rs       what a client can ask
+//! request.rs     which jobs are taken
+//! record.rs      one job: its workers and how they are counted
+//! rules.rs       how it all behaves: delays, reclaims, quotas
+//! throttle.rs    how many calls are answered
+//! container.rs   what a host is told, and tells
+//! inside.rs      a host in this process, whose workers are threads
+//! host/          a host process, whose workers are processes
 //! ```
 //!
 //! [`Batch`] itself knows no clock, thread or process: time and what became of containers are told to it, and what is to be
@@ -20,6 +21,7 @@ mod calls;
 mod container;
 mod containers;
 mod host;
+mod inside;
 mod record;
 mod request;
 mod rules;
@@ -30,5 +32,6 @@ mod throttle;
 pub(crate) use batch::Batch;
 pub(crate) use container::{Action, Container, ContainerId, Ended};
 pub(crate) use host::{Hosted, Program, serve_batch};
+pub(crate) use inside::{Inside, Stop};
 pub(crate) use record::Record;
 pub(crate) use rules::Rules;

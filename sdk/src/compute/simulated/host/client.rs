@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 
 use super::{
     folder::Folder,
-    talk::{GREETING, Program, Request, be_patient, hear_answer, say},
+    talk::{GREETING, Program, Request, Submit, be_patient, hear_answer, say},
 };
 use crate::{
     compute::{
@@ -61,8 +61,8 @@ impl Compute for Hosted {
     }
 
     fn submit<'a>(&'a self, spec: &'a JobSpec) -> Pending<'a, Result<JobId>> {
-        let (rules, program) = (self.rules.clone(), self.program.clone());
-        self.call(Request::Submit { spec: spec.clone(), rules, program })
+        let (spec, rules, program) = (spec.clone(), self.rules.clone(), self.program.clone());
+        self.call(Request::Submit(Box::new(Submit { spec, rules, program })))
     }
 
     fn find<'a>(&'a self, name: &'a str) -> Pending<'a, Result<Vec<Job>>> {
@@ -105,7 +105,7 @@ fn call<T: DeserializeOwned>(folder: &Folder, request: &Request) -> Result<T> {
     let answer = once();
     let died = matches!(&answer, Err(error) if error.kind == ComputeErrorKind::Unknown);
     // Whatever else a dead host was asked, the next one can be asked again.
-    if died && !matches!(request, Request::Submit { .. }) { once() } else { answer }
+    if died && !matches!(request, Request::Submit(_)) { once() } else { answer }
 }
 
 /// A connection to a host that will answer.

@@ -16,8 +16,8 @@ use super::{
     worker::{Launch, Worker, ask_to_stop, kill},
 };
 use crate::compute::{
-    JobId,
-    simulated::{Action, Batch, Container, ContainerId, Ended},
+    JobId, JobSpec, Result,
+    simulated::{Action, Batch, Container, ContainerId, Ended, Rules},
 };
 
 /// A host that nobody has called for so long, and that has no living job, ends.
@@ -41,7 +41,7 @@ pub(super) struct State {
     pub(super) batch: Batch,
     records: Records,
     /// The programs of jobs that live.
-    pub(super) launches: BTreeMap<JobId, Arc<Launch>>,
+    launches: BTreeMap<JobId, Arc<Launch>>,
     /// Running processes, none of them reaped: their numbers are nobody else's.
     workers: BTreeMap<ContainerId, Pid>,
     calls: usize,
@@ -168,6 +168,18 @@ impl Hub {
 }
 
 impl State {
+    pub(super) fn submit(
+        &mut self,
+        now: Duration,
+        spec: &JobSpec,
+        rules: Rules,
+        launch: Launch,
+    ) -> Result<JobId> {
+        let id = self.batch.submit(now, spec, rules)?;
+        self.launches.insert(id.clone(), Arc::new(launch));
+        Ok(id)
+    }
+
     /// Writes down what has changed.
     pub(super) fn note_changes(&mut self) -> io::Result<()> {
         let mut noted = Ok(());

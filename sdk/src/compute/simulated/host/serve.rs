@@ -11,12 +11,11 @@ use std::{
 };
 
 use rustix::process::setsid;
-use serde::Serialize;
 
 use super::{
     folder::Folder,
-    hub::{Call, Hub, State, complain},
-    talk::{GREETING, Request, be_patient, hear_request, say, say_bytes},
+    hub::{Hub, State, complain},
+    talk::{GREETING, Program, Request, Submit, be_patient, hear_request, say, say_bytes},
     worker::Launch,
 };
 use crate::compute::{ComputeError, ComputeErrorKind, Result};
@@ -58,39 +57,37 @@ fn accept(hub: &Arc<Hub>, listener: &UnixListener) {
 
 fn answer(hub: &Hub, stream: &UnixStream) -> io::Result<()> {
     be_patient(stream)?;
-    let Some(call) = hub.enter() else { return Ok(()) };
+    let Some(_call) = hub.enter() else { return Ok(()) };
     say_bytes(stream, GREETING)?;
     let request = hear_request(stream)?;
-    reply(hub, &call, request, stream)
-}
-
-fn reply(hub: &Hub, _call: &Call<'_>, request: Request, stream: &UnixStream) -> io::Result<()> {
     let name = request.name();
     match request {
-        Request::Submit { spec, rules, program } => {
-            let result = Launch::open(program).map_err(|error| ComputeError {
-                kind: ComputeErrorKind::Refused,
-                call: name.to_string(),
-                reason: format!("the program cannot be opened: {error}"),
-            });
-            let submit = |state: &mut State, launch| {
-                let id = state.batch.submit(hub.now(), &spec, rules)?;
-                state.launches.insert(id.clone(), Arc::new(launch));
-                Ok(id)
-            };
-            tell(stream, result.and_then(|launch| act(hub, name, |state| submit(state, launch))))
+        Request::Submit(asked) => {
+            let Submit { spec, rules, program } = *asked;
+            // Not under the lock: a file can be slow.
+            let submitted = open(program)
+                .and_then(|launch| act(hub, name, |state| state.submit(hub.now(), &spec, rules, launch)));
+            say(stream, &submitted)
         }
-        Request::Find { name: of } => tell(stream, act(hub, name, |state| state.batch.find(hub.now(), &of))),
+        Request::Find { name: of } => say(stream, &act(hub, name, |state| state.batch.find(hub.now(), &of))),
         Request::Describe { jobs } => {
-            tell(stream, act(hub, name, |state| state.batch.describe(hub.now(), &jobs)))
+            say(stream, &act(hub, name, |state| state.batch.describe(hub.now(), &jobs)))
         }
         Request::Children { job, state: of } => {
-            tell(stream, act(hub, name, |state| state.batch.children(hub.now(), &job, of)))
+            say(stream, &act(hub, name, |state| state.batch.children(hub.now(), &job, of)))
         }
         Request::Terminate { jobs, reason } => {
-            tell(stream, act(hub, name, |state| state.batch.terminate(hub.now(), &jobs, &reason)))
+            say(stream, &act(hub, name, |state| state.batch.terminate(hub.now(), &jobs, &reason)))
         }
     }
+}
+
+fn open(program: Program) -> Result<Launch> {
+    Launch::open(program).map_err(|error| ComputeError {
+        kind: ComputeErrorKind::Refused,
+        call: "SubmitJob".to_string(),
+        reason: format!("the program cannot be opened: {error}"),
+    })
 }
 
 /// Does what was asked. What is answered is on disk, or the answer says that nobody knows.
@@ -106,8 +103,4 @@ fn act<T>(hub: &Hub, call: &str, act: impl FnOnce(&mut State) -> Result<T>) -> R
         reason: format!("it could not be written down: {error}"),
     };
     result.and_then(|value| noted.map(|()| value).map_err(unknown))
-}
-
-fn tell<T: Serialize>(stream: &UnixStream, result: Result<T>) -> io::Result<()> {
-    say(stream, &result)
 }

@@ -33,11 +33,19 @@ const REQUEST_BYTES: u64 = 16 << 20;
 /// What a client can ask. The answer is a `Result` of what the call of that name gives.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) enum Request {
-    Submit { spec: JobSpec, rules: Rules, program: Program },
+    Submit(Box<Submit>),
     Find { name: String },
     Describe { jobs: Vec<JobId> },
     Children { job: JobId, state: JobState },
     Terminate { jobs: Vec<JobId>, reason: String },
+}
+
+/// A job, how Batch is to treat it, and what its workers run.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Submit {
+    pub(super) spec: JobSpec,
+    pub(super) rules: Rules,
+    pub(super) program: Program,
 }
 
 /// What workers run.
@@ -73,7 +81,7 @@ impl Request {
     /// What AWS calls it.
     pub(super) fn name(&self) -> &'static str {
         match self {
-            Request::Submit { .. } => "SubmitJob",
+            Request::Submit(_) => "SubmitJob",
             Request::Find { .. } | Request::Children { .. } => "ListJobs",
             Request::Describe { .. } => "DescribeJobs",
             Request::Terminate { .. } => "TerminateJob",

@@ -97,7 +97,7 @@ fn a_batch_that_is_restored_knows_its_jobs_and_has_lost_its_hosts() {
     let records = written.iter().map(|record| serde_json::from_str(record).unwrap());
     world.batch = Batch::restore(2, world.now + SECOND, records);
     assert!(!world.batch.is_busy());
-    assert_eq!(world.to_start(), []);
+    assert_eq!(world.starting(), []);
     assert_eq!(world.state(&done), JobState::Succeeded);
     for job in [&array, &plain] {
         let shown = world.job(job);

@@ -7,7 +7,7 @@ fn a_single_worker_is_a_plain_job() {
     let mut world = World::new(Rules::default());
     let job = world.submit(&spec(1));
     assert_eq!(world.state(&job), JobState::Submitted);
-    let containers = world.to_start();
+    let containers = world.starting();
     assert_eq!(world.state(&job), JobState::Starting);
     assert_eq!(
         containers[0].environment,
@@ -36,7 +36,7 @@ fn an_arrays_parent_is_pending_until_the_last_of_its_children_ends() {
     let mut world = World::new(Rules::default());
     let job = world.submit(&spec(3));
     assert_eq!(world.state(&job), JobState::Submitted);
-    let containers = world.to_start();
+    let containers = world.starting();
     assert_eq!(world.job(&job).workers, [(JobState::Starting, 3)]);
     for (index, container) in containers.iter().enumerate() {
         let value = |name: &str| container.environment.iter().find(|(n, _)| n == name).unwrap().1.clone();
@@ -95,7 +95,7 @@ fn an_attempt_is_followed_by_another_only_if_it_was_lost_by_no_fault_of_its_own(
             assert_eq!(ids.iter().map(|id| id.attempt).collect::<Vec<_>>(), [attempt], "{ended:?}");
             world.end(ids[0], ended.clone());
         }
-        assert_eq!(world.to_start(), []);
+        assert_eq!(world.starting(), []);
         let child = world.child(&job, JobState::Failed);
         assert_eq!((child.attempts, child.exit_code), (if retried { 3 } else { 1 }, exit_code), "{ended:?}");
         assert!(says(&child.reason), "{ended:?}: {}", child.reason);
@@ -128,7 +128,7 @@ fn workers_wait_for_capacity_in_their_order() {
     assert_eq!(ids.iter().map(|id| (id.job, id.index)).collect::<Vec<_>>(), [(0, 0), (0, 1)]);
     // The second job's would fit, but is not the first in the queue.
     assert_eq!(
-        (world.to_start(), world.batch.next_event().is_some_and(|time| time > world.now)),
+        (world.starting(), world.batch.next_event().is_some_and(|time| time > world.now)),
         (vec![], true)
     );
     assert_eq!(world.state(&second), JobState::Runnable);
@@ -156,7 +156,7 @@ fn a_start_takes_its_delay() {
     let delay = 2 * SECOND..=4 * SECOND;
     let mut world = World::new(Rules { start_delay: delay, ..Rules::default() });
     world.submit(&spec(100));
-    assert_eq!(world.to_start(), []);
+    assert_eq!(world.starting(), []);
     let mut starts = Vec::new();
     while let Some(next) = world.batch.next_event() {
         starts

@@ -80,7 +80,7 @@ fn overrides_that_are_too_long_fail_the_job_when_it_should_start() {
         let mut world = World::new(Rules::default());
         let environment = vec![("LONG".to_string(), "x".repeat(length))];
         let job = world.submit(&JobSpec { environment, ..spec(2) });
-        assert_eq!(world.to_start().len(), if fits { 2 } else { 0 });
+        assert_eq!(world.starting().len(), if fits { 2 } else { 0 });
         if !fits {
             let failed = world.batch.children(world.now, &job, JobState::Failed).unwrap();
             assert_eq!(failed.len(), 2);

@@ -1,6 +1,7 @@
 //! Every rule of the simulated Batch, with a host that does what the test says.
 
 mod calls;
+mod inside;
 mod life;
 mod limits;
 mod properties;
@@ -47,13 +48,13 @@ impl World {
     }
 
     /// The containers to be started now; nothing else is to be done.
-    fn to_start(&mut self) -> Vec<Container> {
+    fn starting(&mut self) -> Vec<Container> {
         self.pass(Duration::ZERO).into_iter().map(started).collect()
     }
 
     /// The containers that start now, and are up at once.
     fn start(&mut self) -> Vec<ContainerId> {
-        let ids: Vec<_> = self.to_start().iter().map(|container| container.id).collect();
+        let ids: Vec<_> = self.starting().iter().map(|container| container.id).collect();
         ids.iter().for_each(|id| self.batch.started(self.now, *id));
         ids
     }

@@ -28,7 +28,7 @@ fn a_client_that_terminates_a_worker_ends_it_for_good_whatever_it_exits_with() {
         // A second time changes nothing.
         world.terminate(&job);
         stopped(&mut world, id, code);
-        assert_eq!(world.to_start(), []);
+        assert_eq!(world.starting(), []);
         let child = world.child(&job, JobState::Failed);
         assert_eq!((&*child.reason, child.exit_code), ("not needed any more", code.or(Some(137))));
     }
@@ -63,7 +63,7 @@ fn a_job_terminated_before_it_was_looked_at_never_starts() {
     for workers in [1, 5] {
         let job = world.submit(&spec(workers));
         world.terminate(&job);
-        assert_eq!((world.state(&job), world.to_start()), (JobState::Failed, vec![]));
+        assert_eq!((world.state(&job), world.starting()), (JobState::Failed, vec![]));
     }
 }
 
@@ -71,7 +71,7 @@ fn a_job_terminated_before_it_was_looked_at_never_starts() {
 fn a_container_that_is_not_up_yet_is_told_to_stop_all_the_same() {
     let mut world = World::new(Rules::default());
     let job = world.submit(&spec(1));
-    let id = world.to_start()[0].id;
+    let id = world.starting()[0].id;
     world.terminate(&job);
     assert_eq!(world.pass(Duration::ZERO), [Action::Signal(id)]);
     world.batch.started(world.now, id);
@@ -97,14 +97,14 @@ fn an_attempt_over_its_time_is_stopped_and_never_tried_again() {
     for code in [Some(0), Some(75), None] {
         let mut world = World::new(Rules::default());
         let job = world.submit(&spec(1));
-        let container = world.to_start()[0].id;
+        let container = world.starting()[0].id;
         // The limit counts from the moment that it is up.
         assert_eq!(world.pass(50 * SECOND), []);
         world.batch.started(world.now, container);
         assert_eq!(world.batch.next_event(), Some(world.now + 60 * SECOND));
         world.now += 60 * SECOND;
         stopped(&mut world, container, code);
-        assert_eq!(world.to_start(), []);
+        assert_eq!(world.starting(), []);
         assert_eq!(world.child(&job, JobState::Failed).reason, "Job attempt duration exceeded timeout");
     }
 }
