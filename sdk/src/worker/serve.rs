@@ -15,7 +15,7 @@ use super::{
     descriptors::{Page, monotonic_nanos, remove_variable, take_page, take_pipes},
     frame::{Content, Header, Kind, RECORD, Record, encode_fault, hello, split_chunk, split_run_frame},
     output::Output,
-    parcel::{self, PARCEL_BYTES, Place},
+    parcel::{Direction, Outlet},
     process::Ticket,
     requests::Requests,
 };
@@ -72,8 +72,8 @@ struct Doer {
     output: Output,
     /// Results may still be gathered in `output`.
     unflushed: bool,
-    /// Results that went as parcels.
-    parcels_sent: u64,
+    /// For large results.
+    parcels: Outlet,
     meter: Meter,
     run: CurrentRun,
     /// One record being made.
@@ -131,7 +131,7 @@ impl Server {
             page,
             output,
             unflushed: false,
-            parcels_sent: 0,
+            parcels: Outlet::new(Direction::Results),
             meter: Meter::default(),
             run,
             record: Vec::new(),
@@ -149,10 +149,7 @@ impl Server {
                 // Nothing more to do at hand: everything finished goes out before this blocks.
                 doer.pause()?;
             }
-            let Some(header) = requests.next_header()? else { return Ok(()) };
-            if header.kind == Kind::Run {
-                requests.rest();
-            }
+            let Some(header) = requests.next_header(&doer.page)? else { return Ok(()) };
             let Some(body) = requests.body(header, &doer.page)? else { return Ok(()) };
             match header.kind {
                 Kind::Run => doer.begin_run(body)?,
@@ -228,12 +225,9 @@ impl Doer {
     /// Sends the record just made; true if that took long.
     fn hand_over(&mut self, number: u64, elapsed: u64, content: Content) -> io::Result<bool> {
         let length = self.record.len() - RECORD;
-        let in_parcel = length >= PARCEL_BYTES
-            && self.page.taken(Place::Results) == self.parcels_sent
-            && parcel::put(&self.page, Place::Results, &self.record[RECORD..]);
+        let in_parcel = self.parcels.put(&self.page, &self.record[RECORD..]);
         Record { number: number as u32, length, elapsed, content, in_parcel }.write(&mut self.record);
         if in_parcel {
-            self.parcels_sent += 1;
             self.output.push(&self.record[..RECORD])?;
             self.output.flush()?;
             return Ok(true);
