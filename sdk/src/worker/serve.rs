@@ -102,6 +102,7 @@ impl Meter {
 
 /// The run that chunks belong to.
 struct CurrentRun {
+    id: u64,
     function: Result<Run, Fault>,
     shared: Shared,
     limit: Limit,
@@ -122,6 +123,7 @@ impl Server {
         output.push(&hello(ticket.nonce))?;
         output.flush()?;
         let run = CurrentRun {
+            id: 0,
             function: Err(Fault::new(FailureKind::UndecodableInput, "no run was announced")),
             shared: Shared::default(),
             limit: Limit(0),
@@ -166,11 +168,19 @@ impl Doer {
             Fault::new(FailureKind::UndecodableInput, format!("this program has no function `{}`", run.name))
         });
         let codec = run.shared.and_then(Codec::from_byte);
+        // A function's replies are of one type, so what was learned of it holds in every run.
+        let mut replies = if run.function == self.run.id {
+            std::mem::take(&mut self.run.replies)
+        } else {
+            Encoder::default()
+        };
+        replies.renew();
         self.run = CurrentRun {
+            id: run.function,
             function,
             shared: codec.map_or_else(Shared::default, |codec| Shared::new(codec, shared.to_vec())),
             limit: Limit(usize::try_from(run.max_bytes).map_err(io::Error::other)?),
-            replies: Encoder::default(),
+            replies,
         };
         Ok(())
     }
