@@ -14,7 +14,7 @@ use std::{
 
 use super::parcel::Direction;
 use rustix::{
-    fs::{MemfdFlags, OFlags, SealFlags, fcntl_add_seals, fcntl_setfl, fstat, ftruncate, memfd_create},
+    fs::{MemfdFlags, SealFlags, fcntl_add_seals, fstat, ftruncate, memfd_create},
     io::{Errno, FdFlags, fcntl_dupfd_cloexec, fcntl_setfd},
     mm::{MapFlags, ProtFlags, mmap, munmap},
     time::{ClockId, clock_gettime},
@@ -233,7 +233,6 @@ pub(super) struct Pipes {
 /// Moves the pipes away from stdin and stdout, which then are empty input and stderr.
 pub(super) fn take_pipes() -> io::Result<Pipes> {
     let requests = move_up(io::stdin().as_fd())?;
-    fcntl_setfl(&requests, OFlags::NONBLOCK)?;
     let results = move_up(io::stdout().as_fd())?;
     rustix::stdio::dup2_stdin(fs::File::open("/dev/null")?)?;
     rustix::stdio::dup2_stdout(io::stderr())?;

@@ -77,30 +77,28 @@ impl Requests {
         while self.inbox.len() < count {
             let missing = count - self.inbox.len();
             self.inbox.reserve(missing.max(USUAL));
+            self.look();
             match read(&self.pipe, spare_capacity(&mut self.inbox)) {
                 Ok(0) => return Ok(false),
                 Ok(_) => {}
                 Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => self.wait()?,
                 Err(error) => return Err(error.into()),
             }
         }
         Ok(true)
     }
 
-    /// Returns when there may be something to read.
-    fn wait(&self) -> io::Result<()> {
+    /// Returns when there is something to read, or when it is time to go to sleep over it.
+    fn look(&self) {
+        let patience = spin().as_nanos() as u64;
         let mut request = [PollFd::new(&self.pipe, PollFlags::IN)];
-        let give_up = monotonic_nanos() + spin().as_nanos() as u64;
-        while monotonic_nanos() < give_up {
-            sched_yield();
-            if poll(&mut request, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }))? > 0 {
-                return Ok(());
+        let mut give_up = None;
+        while patience > 0 && poll(&mut request, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })) == Ok(0) {
+            let now = monotonic_nanos();
+            if now >= *give_up.get_or_insert(now + patience) {
+                return;
             }
-        }
-        match poll(&mut request, None) {
-            Ok(_) | Err(Errno::INTR) => Ok(()),
-            Err(error) => Err(error.into()),
+            sched_yield();
         }
     }
 }
