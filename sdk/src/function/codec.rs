@@ -157,7 +157,13 @@ impl Flavor for Appending<'_> {
         if self.out.len() + bytes.len() > self.end {
             return Err(postcard::Error::SerializeBufferFull);
         }
-        self.out.extend_from_slice(bytes);
+        if bytes.len() < 8 {
+            // An integer, written byte by byte just now: copied in larger pieces, it would be waited for.
+            self.out.reserve(bytes.len());
+            bytes.iter().for_each(|byte| self.out.push(*byte));
+        } else {
+            self.out.extend_from_slice(bytes);
+        }
         Ok(())
     }
 

@@ -13,7 +13,7 @@ use rustix::{
 use super::{
     attempt::{Trouble, attempt, install_panic_hook},
     descriptors::{Page, monotonic_nanos, remove_variable, take_page, take_pipes},
-    frame::{Content, Header, Kind, RECORD, Record, encode_fault, hello, split_chunk, split_run_frame},
+    frame::{Content, Header, Kind, Record, encode_fault, hello, split_chunk, split_run_frame},
     output::Output,
     parcel::{Direction, Outlet},
     process::Ticket,
@@ -76,8 +76,8 @@ struct Doer {
     parcels: Outlet,
     meter: Meter,
     run: CurrentRun,
-    /// One record being made.
-    record: Vec<u8>,
+    /// One result being made.
+    result: Vec<u8>,
 }
 
 /// Tells the parent how much processor time this process has used.
@@ -120,7 +120,7 @@ impl Server {
         let page = take_page(ticket.page)?;
         let pipes = take_pipes()?;
         let output = Output::start(pipes.results, parent)?;
-        output.push(&hello(ticket.nonce))?;
+        output.push(&hello(ticket.nonce), &[])?;
         output.flush()?;
         let run = CurrentRun {
             id: 0,
@@ -136,7 +136,7 @@ impl Server {
             parcels: Outlet::new(Direction::Results),
             meter: Meter::default(),
             run,
-            record: Vec::new(),
+            result: Vec::new(),
         };
         Ok(Server { requests: Requests::new(pipes.requests), doer })
     }
@@ -197,8 +197,7 @@ impl Doer {
             if self.unflushed {
                 self.output.leave_to_guard();
             }
-            self.record.clear();
-            self.record.resize(RECORD, 0);
+            self.result.clear();
             let result = match &self.run.function {
                 Ok(run) => {
                     let call = Call {
@@ -208,7 +207,7 @@ impl Doer {
                         replies: &mut self.run.replies,
                         limit: self.run.limit,
                     };
-                    attempt(*run, call, &mut self.record)
+                    attempt(*run, call, &mut self.result)
                 }
                 Err(fault) => Err(Trouble::Fault(fault.clone())),
             };
@@ -219,7 +218,7 @@ impl Doer {
             let content = match result {
                 Ok(codec) => Content::Value(codec),
                 Err(trouble) => {
-                    self.record.extend_from_slice(&encode_fault(&trouble.into_fault()));
+                    self.result = encode_fault(&trouble.into_fault());
                     now = monotonic_nanos();
                     Content::Fault
                 }
@@ -232,18 +231,17 @@ impl Doer {
         Ok(())
     }
 
-    /// Sends the record just made; true if that took long.
+    /// Sends the result just made; true if that took long.
     fn hand_over(&mut self, number: u64, elapsed: u64, content: Content) -> io::Result<bool> {
-        let length = self.record.len() - RECORD;
-        let in_parcel = self.parcels.put(&self.page, &self.record[RECORD..]);
-        Record { number: number as u32, length, elapsed, content, in_parcel }.write(&mut self.record);
+        let in_parcel = self.parcels.put(&self.page, &self.result);
+        let record = Record { number: number as u32, length: self.result.len(), elapsed, content, in_parcel };
         if in_parcel {
-            self.output.push(&self.record[..RECORD])?;
+            self.output.push(&record.header(), &[])?;
             self.output.flush()?;
             return Ok(true);
         }
         self.unflushed = true;
-        self.output.push(&self.record)
+        self.output.push(&record.header(), &self.result)
     }
 
     fn pause(&mut self) -> io::Result<()> {
