@@ -140,3 +140,44 @@ pub(super) fn shrink(page: &Page, direction: Direction) {
         );
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_places_take_turns_and_a_third_body_finds_none() {
+        let page = Page::create().unwrap();
+        let (mut outlet, mut inlet) = (Outlet::new(Direction::Inputs), Inlet::new(Direction::Inputs));
+        let body = |n: usize| vec![n as u8; PARCEL_BYTES + 5_000 * n];
+        for n in 0..6 {
+            assert!(outlet.put(&page, &body(2 * n)));
+            assert!(outlet.put(&page, &body(2 * n + 1)));
+            assert!(!outlet.put(&page, &body(0)), "both places are taken");
+            for n in [2 * n, 2 * n + 1] {
+                assert!(inlet.open(&page, body(n).len()).unwrap() == body(n));
+            }
+            inlet.hand_back(&page);
+            assert!(inlet.body().is_empty());
+        }
+    }
+
+    #[test]
+    fn a_place_is_taken_until_it_is_handed_back() {
+        let page = Page::create().unwrap();
+        let (mut outlet, mut inlet) = (Outlet::new(Direction::Results), Inlet::new(Direction::Results));
+        let body = vec![7; PARCEL_BYTES];
+        assert!(outlet.put(&page, &body) && outlet.put(&page, &body));
+        assert!(inlet.open(&page, body.len()).is_ok());
+        assert!(!outlet.put(&page, &body));
+        inlet.hand_back(&page);
+        assert!(outlet.put(&page, &body));
+    }
+
+    #[test]
+    fn small_bodies_and_lengths_that_were_never_written_are_refused() {
+        let page = Page::create().unwrap();
+        assert!(!Outlet::new(Direction::Inputs).put(&page, &[0; PARCEL_BYTES - 1]));
+        assert!(Inlet::new(Direction::Inputs).open(&page, PARCEL_BYTES).is_err());
+    }
+}
