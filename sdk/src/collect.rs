@@ -155,19 +155,18 @@ where
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let begun = Instant::now();
         for taken in 1usize.. {
-            let outcome = match self.stage.poll_outcome(cx) {
+            let Collect { stage, gathered, .. } = &mut *self;
+            let outcome = match stage.poll_outcome(cx, |outcome| gathered.add(outcome)) {
                 Poll::Ready(outcome) => outcome,
                 Poll::Pending => return Poll::Pending,
             };
             match outcome {
-                Ok(Some(outcome)) => {
-                    if self.gathered.values.capacity() == 0 {
-                        // A hint, and perhaps a wild one: beyond this the vector grows with the values.
-                        let expected = self.stage.expected().unwrap_or(0);
-                        self.gathered.values.reserve_exact(expected.min(MOST_RESERVED));
-                    }
-                    self.gathered.add(outcome);
+                Ok(Some(())) if taken == 1 => {
+                    // A hint, and perhaps a wild one: beyond this the vector grows with the values.
+                    let expected = stage.expected().unwrap_or(0).min(MOST_RESERVED);
+                    gathered.values.reserve_exact(expected.saturating_sub(gathered.values.len()));
                 }
+                Ok(Some(())) => {}
                 Ok(None) => {
                     let gathered = std::mem::replace(
                         &mut self.gathered,
@@ -178,7 +177,7 @@ where
                 }
                 Err(error) => {
                     self.stage = Stage::Over;
-                    return Poll::Ready(Err(error));
+                    return Poll::Ready(Err(*error));
                 }
             }
             if taken % OUTCOMES_PER_LOOK == 0 && begun.elapsed() > SLICE {

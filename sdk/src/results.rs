@@ -39,15 +39,7 @@ where
     type Item = Result<Outcome<T>>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        match self.stage.poll_outcome(cx) {
-            Poll::Ready(outcome) => {
-                if outcome.is_err() {
-                    self.stage = Stage::Over;
-                }
-                Poll::Ready(outcome.transpose())
-            }
-            Poll::Pending => Poll::Pending,
-        }
+        self.poll_as(cx, |outcome| outcome)
     }
 }
 
@@ -55,6 +47,15 @@ impl<S: Source, T: Wire> Details<S, T>
 where
     S::Item: Wire,
 {
+    #[inline]
+    fn poll_as<R>(
+        &mut self,
+        cx: &mut Context<'_>,
+        form: impl FnOnce(Outcome<T>) -> R,
+    ) -> Poll<Option<Result<R>>> {
+        self.stage.poll_outcome(cx, form).map(|outcome| outcome.map_err(|error| *error).transpose())
+    }
+
     /// The next outcome. Cancel-safe: nothing is lost if this future is dropped.
     pub async fn next(&mut self) -> Option<Result<Outcome<T>>> {
         poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
@@ -112,11 +113,9 @@ where
 {
     type Item = Result<Value<T>>;
 
+    #[inline]
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let next = Pin::new(&mut self.0).poll_next(cx);
-        next.map(|next| {
-            next.map(|outcome| outcome.map(|outcome| outcome.result.map(|value| (outcome.index, value))))
-        })
+        self.0.poll_as(cx, |outcome| outcome.result.map(|value| (outcome.index, value)))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::task::{Context, Poll};
 
 use crate::{
-    error::Result, failure::Outcome, function::Wire, inputs::Source, map::Plan, running::Form,
+    error::Halting, failure::Outcome, function::Wire, inputs::Source, map::Plan, running::Form,
     typed::TypedRun,
 };
 
@@ -22,10 +22,15 @@ where
         Stage::Planned(Box::new((source, plan)), Form::default())
     }
 
+    /// See [`TypedRun::poll_outcome`].
     #[inline]
-    pub(crate) fn poll_outcome<T: Wire>(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Outcome<T>>>> {
+    pub(crate) fn poll_outcome<T: Wire, R>(
+        &mut self,
+        cx: &mut Context<'_>,
+        form: impl FnOnce(Outcome<T>) -> R,
+    ) -> Poll<Halting<Option<R>>> {
         if let Stage::Running(run) = self {
-            let outcome = run.poll_outcome(cx);
+            let outcome = run.poll_outcome(cx, form);
             if run.is_over() {
                 // Its slots are for others now, even if the stream is kept.
                 *self = Stage::Over;
@@ -33,10 +38,10 @@ where
             return outcome;
         }
         match std::mem::replace(self, Stage::Over) {
-            Stage::Planned(planned, form) => {
+            Stage::Planned(planned, asked) => {
                 let (source, plan) = *planned;
-                *self = Stage::Running(Box::new(TypedRun::start(source, plan, form)?));
-                self.poll_outcome(cx)
+                *self = Stage::Running(Box::new(TypedRun::start(source, plan, asked)?));
+                self.poll_outcome(cx, form)
             }
             _ => Poll::Ready(Ok(None)),
         }

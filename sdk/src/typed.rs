@@ -8,7 +8,7 @@ use std::{
 
 use crate::{
     engine::Cloud,
-    error::Result,
+    error::{Halting, Result},
     failure::{FailureKind, Fault, Outcome},
     function::{Codec, EncodeError, Encoder, Limit, Wire, decode},
     inputs::{Nothing, Source},
@@ -68,22 +68,27 @@ where
         self.running.is_over()
     }
 
-    /// The next outcome; `None` after the last.
+    /// What `form` makes of the next outcome; `None` after the last. It is made here, where the outcome is still in
+    /// registers: moving one up through every layer costs more than decoding a small value.
     ///
     /// # Errors
     /// When the run cannot go on; nothing more comes then.
     #[inline]
-    pub(crate) fn poll_outcome<T: Wire>(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Outcome<T>>>> {
+    pub(crate) fn poll_outcome<T: Wire, R>(
+        &mut self,
+        cx: &mut Context<'_>,
+        form: impl FnOnce(Outcome<T>) -> R,
+    ) -> Poll<Halting<Option<R>>> {
         match self.running.poll_next(cx, &mut self.input) {
             Poll::Ready(Ok(true)) => {}
             Poll::Ready(Ok(false)) => return Poll::Ready(Ok(None)),
-            Poll::Ready(Err(error)) => return Poll::Ready(Err(*error)),
+            Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
             Poll::Pending => return Poll::Pending,
         }
         let (raw, bytes) = self.running.current();
         let outcome = outcome(raw, bytes);
         self.running.note(outcome.elapsed, outcome.result.as_ref().err());
-        Poll::Ready(Ok(Some(outcome)))
+        Poll::Ready(Ok(Some(form(outcome))))
     }
 }
 

@@ -24,7 +24,7 @@ pub(crate) enum EncodeError {
     Refused(String),
 }
 
-/// Encodes the values of one run, and learns from them which codec they need.
+/// Encodes the values of a run, and learns from them which codec they need.
 #[derive(Debug, Default)]
 pub(crate) struct Encoder {
     /// A value came that postcard could not give back: all others go as MessagePack too.
@@ -34,6 +34,11 @@ pub(crate) struct Encoder {
 }
 
 impl Encoder {
+    /// For another run of the same types: what is known of the structure stays true.
+    pub(crate) fn renew(&mut self) {
+        self.fallen = false;
+    }
+
     /// Appends `value` to `out`. Every value whose structure is new is decoded again here, and if that fails it goes as
     /// MessagePack. On an error `out` is as long as before.
     #[inline]
@@ -152,7 +157,13 @@ impl Flavor for Appending<'_> {
         if self.out.len() + bytes.len() > self.end {
             return Err(postcard::Error::SerializeBufferFull);
         }
-        self.out.extend_from_slice(bytes);
+        if bytes.len() < 8 {
+            // An integer, written byte by byte just now: copied in larger pieces, it would be waited for.
+            self.out.reserve(bytes.len());
+            bytes.iter().for_each(|byte| self.out.push(*byte));
+        } else {
+            self.out.extend_from_slice(bytes);
+        }
         Ok(())
     }
 

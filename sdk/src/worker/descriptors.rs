@@ -12,9 +12,9 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-use super::parcel::Place;
+use super::parcel::Direction;
 use rustix::{
-    fs::{MemfdFlags, OFlags, fcntl_setfl, ftruncate, memfd_create},
+    fs::{MemfdFlags, SealFlags, fcntl_add_seals, fstat, ftruncate, memfd_create},
     io::{Errno, FdFlags, fcntl_dupfd_cloexec, fcntl_setfd},
     mm::{MapFlags, ProtFlags, mmap, munmap},
     time::{ClockId, clock_gettime},
@@ -34,12 +34,12 @@ struct Words {
     started: AtomicU64,
     /// Processor time the slot has used so far, in nanoseconds.
     processor: AtomicU64,
-    /// Large inputs that the slot has taken out of their place, and large results that the parent has.
+    /// Large inputs that the slot is done with, and large results that the parent is done with.
     inputs_taken: AtomicU64,
     results_taken: AtomicU64,
 }
 
-/// The shared page, mapped: the words above, and after them in the same file two places for large bodies.
+/// The shared page, mapped: the words above, and after them in the same file the places for large bodies.
 #[derive(Debug)]
 pub(super) struct Page {
     words: NonNull<Words>,
@@ -55,8 +55,10 @@ impl Page {
     /// A page whose descriptor is inherited by the processes started until [`keep_to_self`](Page::keep_to_self). Nothing
     /// depends on which others get it.
     pub(super) fn create() -> io::Result<Page> {
-        let file = memfd_create(c"cloud-slot", MemfdFlags::empty())?;
+        let file = memfd_create(c"cloud-slot", MemfdFlags::ALLOW_SEALING)?;
         ftruncate(&file, size_of::<Words>() as u64)?;
+        // So that whoever has mapped a part of it will find it there.
+        fcntl_add_seals(&file, SealFlags::SHRINK)?;
         Page::map(file)
     }
 
@@ -131,20 +133,20 @@ impl Page {
         Some(self.words().started.load(Ordering::Relaxed)).filter(|started| *started != 0)
     }
 
-    /// A large body was taken out of its place, which is free again.
-    pub(super) fn count_taken(&self, place: Place) {
-        self.taken_word(place).fetch_add(1, Ordering::Release);
+    /// Whoever read a large body is done with it: its place is free again.
+    pub(super) fn count_taken(&self, direction: Direction) {
+        self.taken_word(direction).fetch_add(1, Ordering::Release);
     }
 
-    /// How many large bodies were taken out of this place so far.
-    pub(super) fn taken(&self, place: Place) -> u64 {
-        self.taken_word(place).load(Ordering::Acquire)
+    /// How many large bodies of this direction were read so far.
+    pub(super) fn taken(&self, direction: Direction) -> u64 {
+        self.taken_word(direction).load(Ordering::Acquire)
     }
 
-    fn taken_word(&self, place: Place) -> &AtomicU64 {
-        match place {
-            Place::Inputs => &self.words().inputs_taken,
-            Place::Results => &self.words().results_taken,
+    fn taken_word(&self, direction: Direction) -> &AtomicU64 {
+        match direction {
+            Direction::Inputs => &self.words().inputs_taken,
+            Direction::Results => &self.words().results_taken,
         }
     }
 
@@ -165,6 +167,56 @@ impl Drop for Page {
     }
 }
 
+/// One place in the page's file, mapped to be read.
+#[derive(Debug)]
+pub(super) struct View {
+    start: NonNull<u8>,
+    length: usize,
+}
+
+// SAFETY: memory that is only read.
+unsafe impl Send for View {}
+// SAFETY: as above.
+unsafe impl Sync for View {}
+
+impl View {
+    /// # Errors
+    /// When the file ends before that, or no address is left.
+    pub(super) fn of(page: &Page, offset: u64, length: usize) -> io::Result<View> {
+        // Reading a mapping beyond its file's end is a deadly signal; before it, it never becomes one, see `Page::create`.
+        if (fstat(&page.file)?.st_size as u64) < offset + length as u64 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        // SAFETY: a new mapping at an address of the kernel's choice touches no existing memory.
+        let start = unsafe {
+            mmap(std::ptr::null_mut(), length, ProtFlags::READ, MapFlags::SHARED, &page.file, offset)?
+        };
+        Ok(View { start: NonNull::new(start.cast()).ok_or(Errno::NOMEM)?, length })
+    }
+
+    pub(super) fn length(&self) -> usize {
+        self.length
+    }
+
+    /// Its first bytes. Only for the `Inlet` whose place it is, while that is open.
+    pub(super) fn bytes(&self, length: usize) -> &[u8] {
+        assert!(length <= self.length, "a view is as long as the parcels in it");
+        // SAFETY: mapped for as long as `self` lives, and any bits are bytes. They do not change while they are looked at:
+        // an `Inlet` opens a place only when it was told that it is filled, and the `Outlet` at its other end writes there
+        // again only after the `Inlet` has handed the place back, for which nobody may borrow from it. Both ends write by
+        // system calls alone, so a place is mapped writable nowhere and no stray pointer of user code leads into it.
+        unsafe { std::slice::from_raw_parts(self.start.as_ptr(), length) }
+    }
+}
+
+impl Drop for View {
+    fn drop(&mut self) {
+        // SAFETY: this mapping was made by `of` with this length, and nothing borrows from it any more. An error would
+        // leak addresses, nothing else.
+        let _ = unsafe { munmap(self.start.as_ptr().cast(), self.length) };
+    }
+}
+
 /// Now, on the clock that all processes of a machine share.
 #[inline]
 pub(super) fn monotonic_nanos() -> u64 {
@@ -181,7 +233,6 @@ pub(super) struct Pipes {
 /// Moves the pipes away from stdin and stdout, which then are empty input and stderr.
 pub(super) fn take_pipes() -> io::Result<Pipes> {
     let requests = move_up(io::stdin().as_fd())?;
-    fcntl_setfl(&requests, OFlags::NONBLOCK)?;
     let results = move_up(io::stdout().as_fd())?;
     rustix::stdio::dup2_stdin(fs::File::open("/dev/null")?)?;
     rustix::stdio::dup2_stdout(io::stderr())?;

@@ -63,14 +63,16 @@ impl Output {
 
     /// Adds a whole record. It goes out when enough is gathered, at the next [`flush`](Output::flush), or after a
     /// millisecond by the guard. True if it has waited for the pipe.
-    pub(super) fn push(&self, record: &[u8]) -> io::Result<bool> {
+    #[inline]
+    pub(super) fn push(&self, header: &[u8], body: &[u8]) -> io::Result<bool> {
         let mut gathered = self.shared.gathered();
-        if record.len() >= GATHERED_BYTES {
+        gathered.extend_from_slice(header);
+        if body.len() >= GATHERED_BYTES {
             self.shared.flush(&mut gathered)?;
-            self.shared.write(record)?;
+            self.shared.write(body)?;
             return Ok(true);
         }
-        gathered.extend_from_slice(record);
+        gathered.extend_from_slice(body);
         let full = gathered.len() >= GATHERED_BYTES;
         if full {
             self.shared.flush(&mut gathered)?;

@@ -12,7 +12,7 @@ use rustix::{
 use super::{
     descriptors::{Page, monotonic_nanos},
     frame::{HEADER, Header, Kind},
-    parcel::{self, Place},
+    parcel::{Direction, Inlet},
 };
 use crate::settings::spin;
 
@@ -25,13 +25,13 @@ pub(super) struct Requests {
     /// Bytes read; `used` of them are done with.
     inbox: Vec<u8>,
     used: usize,
-    /// The body that came as a parcel last.
-    parcel: Vec<u8>,
+    /// Large bodies.
+    parcels: Inlet,
 }
 
 impl Requests {
     pub(super) fn new(pipe: OwnedFd) -> Requests {
-        Requests { pipe, inbox: Vec::new(), used: 0, parcel: Vec::new() }
+        Requests { pipe, inbox: Vec::new(), used: 0, parcels: Inlet::new(Direction::Inputs) }
     }
 
     /// Whether the next frame is, as far as is known here, still to come.
@@ -39,8 +39,9 @@ impl Requests {
         self.inbox.len() - self.used < HEADER
     }
 
-    /// The next frame's header; `None` when the parent has closed the pipe.
-    pub(super) fn next_header(&mut self) -> io::Result<Option<Header>> {
+    /// The next frame's header; `None` when the parent has closed the pipe. The body before it is done with.
+    pub(super) fn next_header(&mut self, page: &Page) -> io::Result<Option<Header>> {
+        self.parcels.hand_back(page);
         if !self.fetch(HEADER)? {
             return Ok(None);
         }
@@ -53,22 +54,13 @@ impl Requests {
     pub(super) fn body(&mut self, header: Header, page: &Page) -> io::Result<Option<&[u8]>> {
         let length = usize::try_from(header.body).map_err(io::Error::other)?;
         if header.kind == Kind::ChunksInParcel {
-            parcel::take(page, Place::Inputs, length, &mut self.parcel)?;
-            page.count_taken(Place::Inputs);
-            return Ok(Some(&self.parcel));
+            return self.parcels.open(page, length).map(Some);
         }
         if !self.fetch(length)? {
             return Ok(None);
         }
         self.used += length;
         Ok(Some(&self.inbox[self.used - length..self.used]))
-    }
-
-    /// Frees what a run left behind. The parcel's place is the parent's to shrink: the next run's first parcel may be in it.
-    pub(super) fn rest(&mut self) {
-        if self.parcel.capacity() > KEPT {
-            self.parcel = Vec::new();
-        }
     }
 
     /// Reads until `count` unused bytes are here; false when the parent has closed the pipe.
@@ -85,30 +77,28 @@ impl Requests {
         while self.inbox.len() < count {
             let missing = count - self.inbox.len();
             self.inbox.reserve(missing.max(USUAL));
+            self.look();
             match read(&self.pipe, spare_capacity(&mut self.inbox)) {
                 Ok(0) => return Ok(false),
                 Ok(_) => {}
                 Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => self.wait()?,
                 Err(error) => return Err(error.into()),
             }
         }
         Ok(true)
     }
 
-    /// Returns when there may be something to read.
-    fn wait(&self) -> io::Result<()> {
+    /// Returns when there is something to read, or when it is time to go to sleep over it.
+    fn look(&self) {
+        let patience = spin().as_nanos() as u64;
         let mut request = [PollFd::new(&self.pipe, PollFlags::IN)];
-        let give_up = monotonic_nanos() + spin().as_nanos() as u64;
-        while monotonic_nanos() < give_up {
-            sched_yield();
-            if poll(&mut request, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }))? > 0 {
-                return Ok(());
+        let mut give_up = None;
+        while patience > 0 && poll(&mut request, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })) == Ok(0) {
+            let now = monotonic_nanos();
+            if now >= *give_up.get_or_insert(now + patience) {
+                return;
             }
-        }
-        match poll(&mut request, None) {
-            Ok(_) | Err(Errno::INTR) => Ok(()),
-            Err(error) => Err(error.into()),
+            sched_yield();
         }
     }
 }

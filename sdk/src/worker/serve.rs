@@ -13,9 +13,9 @@ use rustix::{
 use super::{
     attempt::{Trouble, attempt, install_panic_hook},
     descriptors::{Page, monotonic_nanos, remove_variable, take_page, take_pipes},
-    frame::{Content, Header, Kind, RECORD, Record, encode_fault, hello, split_chunk, split_run_frame},
+    frame::{Content, Header, Kind, Record, encode_fault, hello, split_chunk, split_run_frame},
     output::Output,
-    parcel::{self, PARCEL_BYTES, Place},
+    parcel::{Direction, Outlet},
     process::Ticket,
     requests::Requests,
 };
@@ -72,12 +72,12 @@ struct Doer {
     output: Output,
     /// Results may still be gathered in `output`.
     unflushed: bool,
-    /// Results that went as parcels.
-    parcels_sent: u64,
+    /// For large results.
+    parcels: Outlet,
     meter: Meter,
     run: CurrentRun,
-    /// One record being made.
-    record: Vec<u8>,
+    /// One result being made.
+    result: Vec<u8>,
 }
 
 /// Tells the parent how much processor time this process has used.
@@ -102,6 +102,7 @@ impl Meter {
 
 /// The run that chunks belong to.
 struct CurrentRun {
+    id: u64,
     function: Result<Run, Fault>,
     shared: Shared,
     limit: Limit,
@@ -119,9 +120,10 @@ impl Server {
         let page = take_page(ticket.page)?;
         let pipes = take_pipes()?;
         let output = Output::start(pipes.results, parent)?;
-        output.push(&hello(ticket.nonce))?;
+        output.push(&hello(ticket.nonce), &[])?;
         output.flush()?;
         let run = CurrentRun {
+            id: 0,
             function: Err(Fault::new(FailureKind::UndecodableInput, "no run was announced")),
             shared: Shared::default(),
             limit: Limit(0),
@@ -131,10 +133,10 @@ impl Server {
             page,
             output,
             unflushed: false,
-            parcels_sent: 0,
+            parcels: Outlet::new(Direction::Results),
             meter: Meter::default(),
             run,
-            record: Vec::new(),
+            result: Vec::new(),
         };
         Ok(Server { requests: Requests::new(pipes.requests), doer })
     }
@@ -149,10 +151,7 @@ impl Server {
                 // Nothing more to do at hand: everything finished goes out before this blocks.
                 doer.pause()?;
             }
-            let Some(header) = requests.next_header()? else { return Ok(()) };
-            if header.kind == Kind::Run {
-                requests.rest();
-            }
+            let Some(header) = requests.next_header(&doer.page)? else { return Ok(()) };
             let Some(body) = requests.body(header, &doer.page)? else { return Ok(()) };
             match header.kind {
                 Kind::Run => doer.begin_run(body)?,
@@ -169,11 +168,19 @@ impl Doer {
             Fault::new(FailureKind::UndecodableInput, format!("this program has no function `{}`", run.name))
         });
         let codec = run.shared.and_then(Codec::from_byte);
+        // A function's replies are of one type, so what was learned of it holds in every run.
+        let mut replies = if run.function == self.run.id {
+            std::mem::take(&mut self.run.replies)
+        } else {
+            Encoder::default()
+        };
+        replies.renew();
         self.run = CurrentRun {
+            id: run.function,
             function,
             shared: codec.map_or_else(Shared::default, |codec| Shared::new(codec, shared.to_vec())),
             limit: Limit(usize::try_from(run.max_bytes).map_err(io::Error::other)?),
-            replies: Encoder::default(),
+            replies,
         };
         Ok(())
     }
@@ -190,8 +197,7 @@ impl Doer {
             if self.unflushed {
                 self.output.leave_to_guard();
             }
-            self.record.clear();
-            self.record.resize(RECORD, 0);
+            self.result.clear();
             let result = match &self.run.function {
                 Ok(run) => {
                     let call = Call {
@@ -201,7 +207,7 @@ impl Doer {
                         replies: &mut self.run.replies,
                         limit: self.run.limit,
                     };
-                    attempt(*run, call, &mut self.record)
+                    attempt(*run, call, &mut self.result)
                 }
                 Err(fault) => Err(Trouble::Fault(fault.clone())),
             };
@@ -212,7 +218,7 @@ impl Doer {
             let content = match result {
                 Ok(codec) => Content::Value(codec),
                 Err(trouble) => {
-                    self.record.extend_from_slice(&encode_fault(&trouble.into_fault()));
+                    self.result = encode_fault(&trouble.into_fault());
                     now = monotonic_nanos();
                     Content::Fault
                 }
@@ -225,21 +231,17 @@ impl Doer {
         Ok(())
     }
 
-    /// Sends the record just made; true if that took long.
+    /// Sends the result just made; true if that took long.
     fn hand_over(&mut self, number: u64, elapsed: u64, content: Content) -> io::Result<bool> {
-        let length = self.record.len() - RECORD;
-        let in_parcel = length >= PARCEL_BYTES
-            && self.page.taken(Place::Results) == self.parcels_sent
-            && parcel::put(&self.page, Place::Results, &self.record[RECORD..]);
-        Record { number: number as u32, length, elapsed, content, in_parcel }.write(&mut self.record);
+        let in_parcel = self.parcels.put(&self.page, &self.result);
+        let record = Record { number: number as u32, length: self.result.len(), elapsed, content, in_parcel };
         if in_parcel {
-            self.parcels_sent += 1;
-            self.output.push(&self.record[..RECORD])?;
+            self.output.push(&record.header(), &[])?;
             self.output.flush()?;
             return Ok(true);
         }
         self.unflushed = true;
-        self.output.push(&self.record)
+        self.output.push(&record.header(), &self.result)
     }
 
     fn pause(&mut self) -> io::Result<()> {

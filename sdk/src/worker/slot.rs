@@ -8,7 +8,7 @@ use super::{
     batch::{Batch, Frame, Place, Sent, Waiting},
     descriptors::monotonic_nanos,
     frame::{Content, HEADER, HELLO, Header, Kind, RECORD, Record, check_hello, decode_fault},
-    parcel::{self, PARCEL_BYTES},
+    parcel::{self, Direction, Inlet, Outlet},
     process::{Exit, ExtraEnv, Process, Started},
 };
 use crate::{failure::Fault, function::Codec};
@@ -60,9 +60,9 @@ pub(super) struct Slot {
     inbox: Vec<u8>,
     parsed: usize,
     body: Body,
-    /// The large result taken last.
-    parcel: Vec<u8>,
-    parcels_sent: u64,
+    /// Large bodies in both directions.
+    inputs: Outlet,
+    results: Inlet,
     /// Since the places were shrunk last, one went through that is larger than what they keep.
     large_parcels: bool,
     frames: VecDeque<Frame>,
@@ -91,8 +91,8 @@ impl Slot {
             inbox: Vec::new(),
             parsed: 0,
             body: Body::Inbox(0..0),
-            parcel: Vec::new(),
-            parcels_sent: 0,
+            inputs: Outlet::new(Direction::Inputs),
+            results: Inlet::new(Direction::Results),
             large_parcels: false,
             frames: VecDeque::new(),
             unsent: 0,
@@ -168,17 +168,15 @@ impl Slot {
         if self.inbox.capacity() > KEPT_BUFFER {
             self.inbox = Vec::new();
         }
-        if self.parcel.capacity() > KEPT_BUFFER {
-            self.parcel = Vec::new();
-        }
+        self.results.hand_back(&self.started.page);
     }
 
     /// Gives back the memory of large parcels. Only for an idle slot: what may still lie in a place then was taken back, and
     /// is skipped unread.
     pub(super) fn shrink_parcels(&mut self) {
         if std::mem::take(&mut self.large_parcels) {
-            parcel::shrink(&self.started.page, parcel::Place::Inputs);
-            parcel::shrink(&self.started.page, parcel::Place::Results);
+            parcel::shrink(&self.started.page, Direction::Inputs);
+            parcel::shrink(&self.started.page, Direction::Results);
         }
     }
 
@@ -192,11 +190,7 @@ impl Slot {
         let chunks = batch.chunks();
         let first = self.last_queued + 1;
         let body = &batch.frame[HEADER..];
-        let page = &self.started.page;
-        let in_parcel = body.len() >= PARCEL_BYTES
-            && page.taken(parcel::Place::Inputs) == self.parcels_sent
-            && parcel::put(page, parcel::Place::Inputs, body);
-        self.parcels_sent += u64::from(in_parcel);
+        let in_parcel = self.inputs.put(&self.started.page, body);
         self.large_parcels |= in_parcel && body.len() > KEPT_BUFFER;
         let kind = if in_parcel { Kind::ChunksInParcel } else { Kind::Chunks };
         Header { kind, chunks: chunks as u32, first, body: body.len() as u64 }.write(&mut batch.frame);
@@ -216,7 +210,7 @@ impl Slot {
     pub(super) fn body(&self) -> &[u8] {
         match &self.body {
             Body::Inbox(range) => &self.inbox[range.clone()],
-            Body::Parcel => &self.parcel,
+            Body::Parcel => self.results.body(),
         }
     }
 
@@ -237,9 +231,9 @@ impl Slot {
         let record = Record::read(here)?;
         let place = self.answered(record.number)?;
         self.body = if record.in_parcel {
-            parcel::take(&self.started.page, parcel::Place::Results, record.length, &mut self.parcel)
+            self.results
+                .open(&self.started.page, record.length)
                 .map_err(|error| format!("its result cannot be read: {error}"))?;
-            self.started.page.count_taken(parcel::Place::Results);
             self.large_parcels |= record.length > KEPT_BUFFER;
             Body::Parcel
         } else {

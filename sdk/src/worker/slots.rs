@@ -198,23 +198,24 @@ impl Slots {
                 // Whoever polls also reports progress, however long a chunk takes.
                 Look::Again(after) => after.map_or(REPORT_EVERY, |after| after.min(REPORT_EVERY)),
             };
-            if self.exchange(Duration::ZERO)? {
-                spin_until = None;
-                continue;
-            }
             let now = Instant::now();
-            if now < *spin_until.get_or_insert(now + spin()) {
+            let looking = now < *spin_until.get_or_insert(now + spin());
+            let patience = match (looking, self.job.blocking) {
+                (false, true) => next_look,
+                (false, false) if !waited => IN_PLACE,
+                _ => Duration::ZERO,
+            };
+            if self.exchange(patience)? {
+                spin_until = None;
+            } else if looking {
                 sched_yield();
             } else if self.job.blocking {
-                if !self.exchange(next_look)? {
-                    return Poll::Pending;
-                }
+                return Poll::Pending;
             } else if waited {
                 self.wake_on_events(cx, next_look)?;
                 return Poll::Pending;
             } else {
                 waited = true;
-                self.exchange(IN_PLACE)?;
             }
         }
     }
