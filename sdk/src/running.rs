@@ -20,9 +20,7 @@ use crate::{
     runner::random_id,
     settings::{Backend, Settings, usable_cores},
     wire::{Function, Manifest, Options, RunId},
-    worker::{
-        Body, Feed, Inline, Job, Raw, RunFrame, Slots, Surroundings, is_initialised, is_slot, run_frame,
-    },
+    worker::{Feed, Inline, Job, Raw, RunFrame, Slots, Surroundings, is_initialised, is_slot, run_frame},
 };
 
 /// How many quick outcomes pass before the clock is looked at; a look costs as much as a quick outcome.
