@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::{
     deliver::{Delivery, PIECES},
     drive::{Command, Progress},
+    interrupt::attend,
     launch::{Found, Packed, Request, Wires, plan, resume, submit},
     opening::Opening,
     pack::Packer,
@@ -121,7 +122,9 @@ impl Cloud {
         let (to, deliveries) = mpsc::channel(PIECES);
         let (end, over) = oneshot::channel();
         let wires = Wires { commands: commanded, progress: tell, wanted: want, deliveries: to.clone() };
+        let interrupted = commands.clone();
         spawn(move || async move {
+            attend(run, interrupted);
             let result = work(wires).await;
             // Whoever waits for the end may wait for nothing else.
             let _ = end.send(());
