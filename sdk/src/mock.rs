@@ -31,18 +31,34 @@ const MILLION: f64 = 1e6;
 /// Made by [`Backend::mock`]; whatever is not said here comes from `CLOUD_MOCK`, else `mock` in `cloud.toml`, as
 /// `seed=7,spot_kill_rate=0.2`.
 ///
+/// A test for a program's own CI (with the feature `test` in its dev-dependencies): the same values, whatever gets lost.
+///
 /// ```
 /// use std::time::Duration;
 /// use cloud::Backend;
 ///
-/// # fn main() -> cloud::Result<()> {
-/// # let folder = std::env::temp_dir().join(format!("cloud-mock-doc-{}", std::process::id()));
-/// let backend = Backend::mock().at(&folder).seed(7).start_delay(Duration::from_millis(20)).spot_kill_rate(0.1);
-/// let squares = cloud::map(|x: u64| x * x, 0..100).on(backend).wait()?;
-/// assert_eq!(squares[99], 9801);
-/// # std::fs::remove_dir_all(folder).ok();
-/// # Ok(())
-/// # }
+/// fn simulate(seed: u64) -> u64 {
+///     seed.wrapping_mul(6_364_136_223_846_793_005)
+/// }
+///
+/// # /*
+/// #[test]
+/// # */
+/// fn lost_workers_change_nothing() -> cloud::Result<()> {
+///     let folder = tempfile::tempdir().expect("a scratch folder");
+///     let expected = cloud::map(simulate, 0..50).wait()?;
+///     for seed in 0..3 {
+///         let backend = Backend::mock()
+///             .at(folder.path())
+///             .seed(seed)
+///             .start_delay(Duration::from_millis(20))
+///             .spot_kill_rate(0.5)
+///             .capacity(4);
+///         assert_eq!(cloud::map(simulate, 0..50).on(backend).wait()?, expected);
+///     }
+///     Ok(())
+/// }
+/// # lost_workers_change_nothing().unwrap();
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Mock {
