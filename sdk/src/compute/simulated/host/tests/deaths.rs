@@ -65,7 +65,7 @@ fn reclaimed_and_lost_workers_are_killed_and_tried_again() {
         spot_kill_rate: 0.5,
         host_loss_rate: 0.3,
         killed_within: Duration::from_millis(50),
-        ..scene.rules
+        ..scene.rules.clone()
     };
     let client = scene.client("sleep 0.3");
     let id = submit(&client, &JobSpec { attempts: 10, ..spec(20) });

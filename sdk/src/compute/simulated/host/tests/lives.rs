@@ -170,9 +170,10 @@ fn a_host_that_answers_does_not_end_and_one_that_ends_answers_no_more() {
 
 #[test]
 fn a_folder_with_a_long_name_will_do() {
-    let mut scene = Scene::new();
-    let long = scene.path().join("x".repeat(200));
+    let outer = tempfile::tempdir().unwrap();
+    let long = outer.path().join("x".repeat(200));
     fs::create_dir(&long).unwrap();
+    let mut scene = Scene::new();
     scene.folder = tempfile::tempdir_in(long).unwrap();
     let client = scene.client("true");
     let id = submit(&client, &spec(1));
