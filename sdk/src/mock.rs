@@ -21,6 +21,12 @@ use crate::{
     wire::{Options, StoreLocation},
 };
 
+/// Workers that run at a time unless something else is said. Each takes a few descriptors and a thread of the host.
+const CAPACITY: u32 = 64;
+
+/// A worker has one virtual processor, and one slot.
+const MILLI_VCPUS: u64 = 1000;
+
 /// A rate of 1, in which rates are kept.
 const MILLION: f64 = 1e6;
 
@@ -117,8 +123,8 @@ impl Mock {
         self
     }
 
-    /// How many workers run at a time, and how many a map asks for unless `.slots(..)` says otherwise. Default: the cores
-    /// this process may use.
+    /// How many workers run at a time, and how many a map asks for unless `.slots(..)` says otherwise. Default: 64 run at a
+    /// time, and a map asks for as many as there are cores that this process may use.
     #[must_use]
     pub fn capacity(mut self, workers: u32) -> Mock {
         self.capacity = Some(workers.max(1));
@@ -186,7 +192,7 @@ impl Mock {
             environment: Vec::new(),
             worker_deadline: Duration::from_secs(24 * 3600),
             attempts: 5,
-            milli_vcpus: 1000,
+            milli_vcpus: MILLI_VCPUS as u32,
             memory: 2048,
             repairs: 4,
             start_within: Duration::from_secs(15 * 60),
@@ -263,7 +269,7 @@ impl Mock {
             killed_within: Duration::from_secs(1),
             stop_grace: Duration::from_secs(2),
             throttle: self.throttle,
-            capacity: self.capacity.map(|workers| u64::from(workers) * 1000),
+            capacity: Some(u64::from(self.capacity.unwrap_or(CAPACITY)) * MILLI_VCPUS),
             ..Rules::default()
         }
     }

@@ -13,19 +13,19 @@ use futures_util::FutureExt;
 use pollster::block_on;
 
 use super::*;
-use crate::{
-    compute::{
-        Compute,
-        simulated::{Inside, Stop},
+use crate::compute::{
+    Compute,
+    simulated::{
+        Inside,
+        inside::{Stop, Working},
     },
-    store::Pending,
 };
 
 fn rules() -> Rules {
     Rules { stop_grace: SECOND / 5, shortest_timeout: Duration::ZERO, ..Rules::default() }
 }
 
-fn batch(run: impl Fn(Container, Stop) -> Pending<'static, i32> + Send + Sync + 'static) -> Inside {
+fn batch(run: impl Fn(Container, Stop) -> Working + Send + Sync + 'static) -> Inside {
     Inside::new(rules(), run).unwrap()
 }
 
