@@ -1,5 +1,7 @@
 //! The `mock` backend: how it is adjusted, and what it is made of.
 
+mod expiry;
+
 use std::{
     path::PathBuf,
     sync::{Arc, OnceLock},
@@ -132,7 +134,8 @@ impl Mock {
     }
 
     /// The folder that holds runs and the simulated Batch. Default: `CLOUD_MOCK_FOLDER`, else `cloud/mock` in the user's
-    /// state directory (`XDG_STATE_HOME`, else `~/.local/state`). Whoever may write there may run programs as this user.
+    /// state directory (`XDG_STATE_HOME`, else `~/.local/state`). Runs are removed from it after a week. Whoever may write there
+    /// may run programs as this user.
     #[must_use]
     pub fn at(mut self, folder: impl Into<PathBuf>) -> Mock {
         self.folder = Some(folder.into());
@@ -213,6 +216,7 @@ impl Mock {
         let unusable = |error: String| Error::Folder { path: folder.clone(), reason: error };
         // A few calls to the system, and nothing else to do meanwhile.
         let dir = pollster::block_on(Dir::open(&folder)).map_err(|error| unusable(error.to_string()))?;
+        expiry::expire(&folder, &dir);
         let compute = Hosted::new(&folder.join("batch"), self.rules(), Program::own())
             .map_err(|error| unusable(error.to_string()))?;
         let Some(location) = folder.to_str().map(str::to_string) else {
