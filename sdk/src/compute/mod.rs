@@ -1,5 +1,7 @@
 //! Where workers run: AWS Batch, in the few calls that a run needs, or a simulation of it.
 
+pub(crate) mod simulated;
+
 use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
@@ -14,6 +16,17 @@ pub const DESCRIBED_AT_ONCE: usize = 100;
 
 /// Most workers of one job (AWS Batch, array size).
 pub const MAX_WORKERS: u32 = 10_000;
+
+/// Most jobs that one call terminates (AWS Batch, TerminateJobs).
+pub(crate) const TERMINATED_AT_ONCE: usize = 50;
+
+/// A worker's attempt that Batch ended for one of these reasons is followed by another, if any is left. What follows the
+/// words differs from case to case.
+pub(crate) const RETRIED_REASONS: [&str; 3] =
+    ["Host EC2", "Your Spot Task was interrupted", "Task failed to start"];
+
+/// So is one that ended with this exit code: it stopped for no fault of its own. Any other end is the last.
+pub(crate) const RETRIED_EXIT: i32 = 75;
 
 /// The name that Batch gave a job. A worker's own is `parent:index` in an array.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
