@@ -98,6 +98,8 @@ mod results;
 mod run;
 mod runner;
 mod settings;
+#[cfg(test)]
+mod sim;
 mod stage;
 pub mod store;
 mod typed;
