@@ -176,9 +176,8 @@ struct Round {
     ambiguous: bool,
     /// Batch has ended it, or knows it no more.
     over: bool,
-    /// Some worker was started.
-    started: bool,
-    since: Duration,
+    /// When it was last seen that a worker lives, or has done something.
+    alive: Duration,
     /// Workers that Batch calls failed.
     failed: BTreeMap<u32, Ended>,
     /// Why the run cannot go on, if it is that bad.
@@ -341,7 +340,7 @@ impl State {
     }
 
     fn begin_round(&mut self, workers: u32, now: Duration) -> Order {
-        self.rounds.push(Round { workers, since: now, ..Round::default() });
+        self.rounds.push(Round { workers, alive: now, ..Round::default() });
         self.intend()
     }
 
@@ -405,7 +404,7 @@ impl State {
 
     fn follow(&mut self, job: JobId, now: Duration) -> Order {
         self.last().job = Some(job.clone());
-        self.last().since = now;
+        self.last().alive = now;
         self.phase = Phase::Following;
         self.poll.reset();
         Order::Describe { jobs: vec![job] }
@@ -417,7 +416,7 @@ impl State {
             News::Terminated | News::Waited => {
                 Order::Describe { jobs: self.last().job.clone().into_iter().collect() }
             }
-            News::Described(jobs) => self.described(&jobs),
+            News::Described(jobs) => self.described(&jobs, now),
             News::Failed(children) => {
                 self.note_failed(children);
                 self.read_claims()
@@ -432,7 +431,7 @@ impl State {
         }
     }
 
-    fn described(&mut self, jobs: &[Job]) -> Order {
+    fn described(&mut self, jobs: &[Job], now: Duration) -> Order {
         let round = self.last();
         let Some(id) = round.job.clone() else { return self.list() };
         let Some(job) = jobs.iter().find(|job| job.id == id) else {
@@ -444,9 +443,9 @@ impl State {
         };
         let failed = count(JobState::Failed) as usize;
         round.over = job.state.is_terminal();
-        round.started |= round.over
-            || [JobState::Starting, JobState::Running, JobState::Succeeded, JobState::Failed].map(count)
-                != [0; 4];
+        if [JobState::Starting, JobState::Running].map(count) != [0; 2] {
+            round.alive = now;
+        }
         let unread =
             failed > round.failed.len() || (job.state == JobState::Failed && round.failed.is_empty());
         self.workers = job.workers.clone();
@@ -534,7 +533,9 @@ impl State {
         let terms = self.terms.clone();
         let missing = terms.blocks - self.done_count;
         let round = self.last();
-        round.started |= news;
+        if news {
+            round.alive = now;
+        }
         if round.over {
             let hopeless = |kind, reason| Ending::Hopeless { kind, reason };
             let ending = if let Some(misfit) = round.misfit.clone() {
@@ -548,8 +549,9 @@ impl State {
             };
             return self.conclude(ending);
         }
-        if !round.started && now.saturating_sub(round.since) > terms.start_within {
-            let reason = format!("no worker was started within {:?}", terms.start_within);
+        // Also when some have come and gone: those that wait for capacity keep the job from its end.
+        if now.saturating_sub(round.alive) > terms.start_within {
+            let reason = format!("no worker was there for {:?}", terms.start_within);
             return self.conclude(Ending::Hopeless { kind: FailureKind::NoCapacity, reason });
         }
         Order::Wait(self.poll.next(news))
@@ -655,7 +657,7 @@ impl State {
                 // Who intended twice does not know how often it was submitted.
                 ambiguous: intents > 1 || submitted.is_none(),
                 job: submitted.map(|submitted| JobId(submitted.job)),
-                since: now,
+                alive: now,
                 ..Round::default()
             })
             .collect();
