@@ -161,6 +161,10 @@ pub(crate) struct State {
     rounds: Vec<Round>,
     phase: Phase,
     poll: Poll,
+    /// Jobs of claims that no known round counts on, and whether Batch has ended them.
+    strays: BTreeMap<JobId, bool>,
+    /// Claims that wait for what Batch says of such jobs.
+    claims: Vec<Owned>,
     cancel: Option<String>,
     ending: Option<Ending>,
     /// The last word on how many workers are in which state.
@@ -231,6 +235,8 @@ impl State {
             rounds: Vec::new(),
             phase: Phase::Prepared,
             poll: terms.poll.clone(),
+            strays: BTreeMap::new(),
+            claims: Vec::new(),
             cancel: None,
             ending: None,
             workers: Vec::new(),
@@ -416,12 +422,19 @@ impl State {
             News::Terminated | News::Waited => {
                 Order::Describe { jobs: self.last().job.clone().into_iter().collect() }
             }
+            News::Described(jobs) if !self.claims.is_empty() => {
+                for (id, over) in &mut self.strays {
+                    *over |= jobs.iter().find(|job| job.id == *id).is_none_or(|job| job.state.is_terminal());
+                }
+                let owned = std::mem::take(&mut self.claims);
+                self.bury(owned)
+            }
             News::Described(jobs) => self.described(&jobs, now),
             News::Failed(children) => {
                 self.note_failed(children);
                 self.read_claims()
             }
-            News::Claims(owned) => self.bury(owned),
+            News::Claims(owned) => self.claimed(owned),
             News::Buried => self.list(),
             News::Listed(blocks) => {
                 let news = self.note_done(blocks);
@@ -482,6 +495,23 @@ impl State {
         Order::ReadClaims { blocks: (0..self.terms.blocks).filter(|block| !self.is_done(*block)).collect() }
     }
 
+    /// Jobs that no known round counts on may be another client's, of a later round: Batch says whether they live.
+    fn claimed(&mut self, owned: Vec<Owned>) -> Order {
+        for Owned { origin, left, .. } in &owned {
+            let is_known = |round: &Round| round.job.as_ref().is_some_and(|id| id.0 == origin.job);
+            if left.is_none() && !self.rounds.iter().any(is_known) {
+                self.strays.entry(JobId(origin.job.clone())).or_default();
+            }
+        }
+        let unsure: Vec<JobId> =
+            self.strays.iter().filter(|(_, over)| !**over).map(|(id, _)| id.clone()).collect();
+        if unsure.is_empty() {
+            return self.bury(owned);
+        }
+        self.claims = owned;
+        Order::Describe { jobs: unsure }
+    }
+
     /// Owners that Batch calls ended, and who have not said so themselves.
     fn bury(&mut self, owned: Vec<Owned>) -> Order {
         let mut dead = BTreeMap::new();
@@ -498,8 +528,10 @@ impl State {
                     Some(ended) if ended.attempts >= *attempt => Some(ended.reason.clone()),
                     _ => round.over.then(|| "its job has ended".to_string()),
                 },
-                // A job that the run does not count on; once its own are over, so is that.
-                None => self.rounds.iter().all(|round| round.over).then(|| "its job is not the run's".into()),
+                None => {
+                    let over = self.strays.get(&JobId(job.clone())).copied().unwrap_or(false);
+                    over.then(|| "its job has ended, which was not the run's".into())
+                }
             };
             if let Some(reason) = reason.filter(|_| owned.left.is_none()) {
                 dead.insert(owned.incarnation, format!("worker {index}: {reason}"));
