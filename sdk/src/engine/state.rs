@@ -268,7 +268,12 @@ impl State {
     }
 
     /// The first order for a client that comes to a run which others have begun. `None` if nobody has submitted it.
-    pub(crate) fn resume(&mut self, rounds: Rounds, cancelled: Option<Cancelled>, now: Duration) -> Option<Order> {
+    pub(crate) fn resume(
+        &mut self,
+        rounds: Rounds,
+        cancelled: Option<Cancelled>,
+        now: Duration,
+    ) -> Option<Order> {
         self.load(rounds, now);
         if let Some(cancelled) = cancelled {
             return Some(self.follow_to_end(cancelled));
