@@ -47,6 +47,7 @@ pub(super) struct Audit {
     jobs: u32,
     begun: BTreeSet<(Pid, u64)>,
     clients: BTreeMap<Pid, Client>,
+    /// Some client has brought everything home.
     read: bool,
 }
 
@@ -75,11 +76,6 @@ impl Audit {
         &self.broken
     }
 
-    /// Some client has brought everything home.
-    pub(super) fn is_read(&self) -> bool {
-        self.read
-    }
-
     pub(super) fn note_worker(&mut self, pid: Pid) {
         self.workers.insert(pid);
     }
@@ -91,7 +87,10 @@ impl Audit {
     pub(super) fn note_job(&mut self, now: Duration, id: &JobId, spec: &JobSpec) {
         self.jobs += 1;
         if self.manifest.is_none() {
-            self.broken(format_args!("{} ({}) is submitted at {now:?}, before the manifest", spec.name, id.0));
+            self.broken(format_args!(
+                "{} ({}) is submitted at {now:?}, before the manifest",
+                spec.name, id.0
+            ));
         }
     }
 
@@ -144,7 +143,8 @@ impl Inner {
                 let claim = Claim::from_object(body).expect("a worker writes claims that can be read");
                 self.audit.incarnations.insert(claim.incarnation, pid);
                 if over_for.is_some_and(|time| time > KNOWN_WITHIN) {
-                    self.audit.broken(format_args!("{key} is claimed, and the run ended {over_for:?} before"));
+                    self.audit
+                        .broken(format_args!("{key} is claimed, and the run ended {over_for:?} before"));
                 }
             }
             Thing::Left => {
@@ -180,7 +180,8 @@ impl Inner {
                 if let Some(before) = generation.checked_sub(1) {
                     let owner = self.read::<Claim>(&keys.claim(block, before)).map(|claim| claim.incarnation);
                     if owner.is_none_or(|owner| !self.objects.contains_key(&keys.left(owner))) {
-                        self.audit.broken(format_args!("{key} is claimed, and its owner {owner:?} has not left"));
+                        self.audit
+                            .broken(format_args!("{key} is claimed, and its owner {owner:?} has not left"));
                     }
                     let done = self.age(&keys.out(block));
                     if done.is_some_and(|age| age > self.plan.late + KNOWN_WITHIN) {
@@ -237,7 +238,8 @@ impl Inner {
         notes
             .filter(|(_, noted)| *noted == chunk)
             .filter(|(generation, _)| {
-                let owner = self.read::<Claim>(&keys.claim(block, *generation)).map(|claim| claim.incarnation);
+                let owner =
+                    self.read::<Claim>(&keys.claim(block, *generation)).map(|claim| claim.incarnation);
                 let left = owner.and_then(|owner| self.read::<Left>(&keys.left(owner)));
                 left.is_some_and(|left| left.by != Leaver::Itself)
             })
@@ -254,19 +256,19 @@ impl Inner {
         }
         let over_for = self.over_for();
         if over_for.is_some_and(|time| time > KNOWN_WITHIN) {
-            self.audit.broken(format_args!("{} is submitted, and the run ended {over_for:?} before", spec.name));
+            self.audit
+                .broken(format_args!("{} is submitted, and the run ended {over_for:?} before", spec.name));
         }
         let keys = self.keys();
         let round = spec.name.rsplit_once("-r").and_then(|(_, round)| round.parse().ok());
-        let is_intent = |key: &String| {
-            matches!(keys.parse_round(key), Some((of, RoundKey::Intent(_))) if Some(of) == round)
-        };
+        let is_intent = |key: &String| matches!(keys.parse_round(key), Some((of, RoundKey::Intent(_))) if Some(of) == round);
         let intents = self.objects.keys().filter(|key| is_intent(key)).count() as u32;
         let submits = self.audit.submits.entry(spec.name.clone()).or_default();
         *submits += 1;
         if *submits > intents {
             let submits = *submits;
-            self.audit.broken(format_args!("{} is submitted {submits} times, with {intents} intents", spec.name));
+            self.audit
+                .broken(format_args!("{} is submitted {submits} times, with {intents} intents", spec.name));
         }
     }
 
@@ -293,13 +295,15 @@ impl Inner {
     pub(super) fn note_exit(&mut self, pid: Pid, code: u8) {
         let over = self.over_for().is_some();
         let audit = &self.audit;
-        let own = audit.incarnations.iter().filter(|(_, who)| **who == pid).map(|(incarnation, _)| *incarnation);
+        let own =
+            audit.incarnations.iter().filter(|(_, who)| **who == pid).map(|(incarnation, _)| *incarnation);
         let silent: BTreeSet<Incarnation> = own.filter(|own| !audit.tried_to_leave.contains(own)).collect();
         if code != 0 || over || silent.is_empty() {
             return;
         }
         let keys = self.keys();
-        let claims = self.objects.range(keys.claims()..).take_while(|(key, _)| key.starts_with(&keys.claims()));
+        let claims =
+            self.objects.range(keys.claims()..).take_while(|(key, _)| key.starts_with(&keys.claims()));
         let of_it = claims.filter(|(_, claim)| {
             Claim::from_object(&claim.body).is_ok_and(|claim| silent.contains(&claim.incarnation))
         });
@@ -360,6 +364,9 @@ impl Inner {
             return;
         }
         let keys = self.keys();
+        if self.has_manifest() && !self.audit.read {
+            self.audit.broken(format_args!("nobody could bring the outcomes home"));
+        }
         let Some(closed) = self.read::<Closed>(&keys.closed()) else {
             if self.audit.jobs > 0 {
                 self.audit.broken(format_args!("jobs were submitted, and there is no run"));
@@ -377,8 +384,12 @@ impl Inner {
         if closed.cancelled && !asked {
             self.audit.broken(format_args!("the run was cancelled, and nobody wanted it"));
         }
-        if !closed.cancelled && !uncounted.is_empty() && self.plan.must_complete(self.audit.manifest.as_ref()) {
-            self.audit.broken(format_args!("nothing was in the way, and there is no outcome of {:?}", closed.uncounted));
+        if !closed.cancelled && !uncounted.is_empty() && self.plan.must_complete(self.audit.manifest.as_ref())
+        {
+            self.audit.broken(format_args!(
+                "nothing was in the way, and there is no outcome of {:?}",
+                closed.uncounted
+            ));
         }
         let mut wrong = Vec::new();
         for (pid, client) in &self.audit.clients {

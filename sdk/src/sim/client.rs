@@ -95,7 +95,7 @@ async fn plan_run(world: &Arc<World>, site: Site) -> Result<Planned> {
             out.extend(index.to_le_bytes());
             Ok(Codec::Postcard)
         });
-        for part in part {
+        if let Some(part) = part {
             let _ = send.send(Packed::Part(part)).await;
         }
     }

@@ -29,9 +29,7 @@ pub(super) struct SimCompute {
 }
 
 fn answers<T>(call: &str) -> Answers<Result<T>> {
-    let error = |kind| {
-        Err(ComputeError { kind, call: call.to_string(), reason: "simulated".to_string() })
-    };
+    let error = |kind| Err(ComputeError { kind, call: call.to_string(), reason: "simulated".to_string() });
     Answers {
         lost: error(ComputeErrorKind::Unknown),
         conflict: None,

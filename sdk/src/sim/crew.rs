@@ -104,7 +104,8 @@ impl Crew for Script {
                 }
                 Poll::Ready(Some(Err(fault))) => {
                     let body = Body::Failed(fault.of(self.begun, 0, None, Vec::new()));
-                    self.current = (Raw { index: self.begun, slot: None, attempt: 0, elapsed: 0, body }, Vec::new());
+                    self.current =
+                        (Raw { index: self.begun, slot: None, attempt: 0, elapsed: 0, body }, Vec::new());
                     self.begun += 1;
                     return Poll::Ready(Ok(true));
                 }

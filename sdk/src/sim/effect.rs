@@ -89,8 +89,10 @@ pub(super) enum Point {
 /// The end of a process.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Crash {
-    /// At its effect of this number.
-    pub(super) effect: u32,
+    /// Counting only calls of this kind, or all.
+    pub(super) of: Option<Op>,
+    /// So many calls go well.
+    pub(super) after: u32,
     pub(super) point: Point,
 }
 
@@ -169,7 +171,14 @@ impl Inner {
         }
         let process = &mut self.processes[pid];
         process.effects += 1;
-        let crash = process.crash.filter(|crash| crash.effect == process.effects).map(|crash| crash.point);
+        let crash = match &mut process.crash {
+            Some(Crash { of, after: 0, point }) if of.is_none_or(|of| of == op) => Some(*point),
+            Some(Crash { of, after, .. }) if of.is_none_or(|of| of == op) => {
+                *after -= 1;
+                None
+            }
+            _ => None,
+        };
         let name = process.name.clone();
         let fault = self.strike(op, &answers);
         match (crash, fault) {

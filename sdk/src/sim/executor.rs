@@ -14,8 +14,7 @@ use tokio::sync::oneshot;
 use super::{
     client,
     crew::Script,
-    effect::Crash,
-    plan::{ClientPlan, Plan, point},
+    plan::{self, ClientPlan, Plan},
     sabotage,
     world::{Event, Pid, Request, SimClock, World},
 };
@@ -34,6 +33,9 @@ const WATCH_EVERY: Duration = Duration::from_secs(45);
 /// All that is under way is over by then, once a run is closed.
 const QUIET_WITHIN: Duration = Duration::from_secs(10 * 60);
 
+/// A search may be answered so long before the run is closed.
+const HIDDEN: Duration = Duration::from_secs(20);
+
 /// One life of a run.
 pub(super) struct Sim {
     pub(super) world: Arc<World>,
@@ -44,6 +46,8 @@ pub(super) struct Sim {
     containers: BTreeMap<ContainerId, Pid>,
     workers: BTreeMap<Pid, ContainerId>,
     stops: BTreeMap<Pid, oneshot::Sender<()>>,
+    /// A last client was sent to look.
+    reads_again: bool,
 }
 
 struct Task {
@@ -73,6 +77,7 @@ impl Sim {
             containers: BTreeMap::new(),
             workers: BTreeMap::new(),
             stops: BTreeMap::new(),
+            reads_again: false,
         }
     }
 
@@ -126,20 +131,32 @@ impl Sim {
             // Planned by nobody, as far as anybody can see.
             return quiet && !inner.has_manifest();
         };
-        let busy = inner.batch.is_busy();
-        if inner.now > closed + QUIET_WITHIN && (busy || !quiet) {
+        let late = inner.now > closed + QUIET_WITHIN;
+        // A job that no search had shown when the run was closed: its workers go home as soon as they come.
+        let hidden = inner.shown_at.values().any(|at| *at + HIDDEN > closed);
+        let busy = inner.batch.is_busy() && !(late && hidden);
+        if late && (busy || !quiet) {
             let now = inner.now;
             inner.audit.broken(format_args!(
                 "at {now:?}, the run was closed at {closed:?}; Batch has live jobs: {busy}, processes are quiet: {quiet}"
             ));
         }
-        quiet && !busy && inner.audit.is_read()
+        drop(inner);
+        // What came too late is there by now, and must not be returned.
+        if quiet && !busy && !std::mem::replace(&mut self.reads_again, true) {
+            self.spawn_client(ClientPlan { wanted: Some(true), ..ClientPlan::default() }, false);
+            return false;
+        }
+        quiet && !busy
     }
 
-    /// Somebody sees to the run, once nothing goes wrong any more; and somebody looks at it when it is closed.
+    /// Somebody sees to the run, once nothing goes wrong any more.
     fn watch(&mut self) {
         let attended = self.tasks.keys().any(|pid| !self.workers.contains_key(pid));
-        if !attended && self.world.lock().has_manifest() {
+        let inner = self.world.lock();
+        let wanted = inner.has_manifest() && inner.closed_at().is_none();
+        drop(inner);
+        if !attended && wanted {
             self.spawn_client(ClientPlan { wanted: Some(true), ..ClientPlan::default() }, false);
         }
     }
@@ -205,9 +222,14 @@ impl Sim {
                     }
                     Request::Batch(Action::Start(container)) => self.start(&container),
                     Request::Batch(Action::Signal(id)) => {
-                        let stop = self.containers.get(&id).and_then(|pid| self.stops.remove(pid));
-                        self.world.lock().log(format_args!("{id} is told to stop"));
-                        let _ = stop.map(|stop| stop.send(()));
+                        let mut inner = self.world.lock();
+                        let (unreached, calm) = (inner.plan.zombie, inner.is_calm());
+                        if calm || inner.rng.f64() >= unreached {
+                            inner.log(format_args!("{id} is told to stop"));
+                            drop(inner);
+                            let stop = self.containers.get(&id).and_then(|pid| self.stops.remove(pid));
+                            let _ = stop.map(|stop| stop.send(()));
+                        }
                     }
                     Request::Batch(Action::Kill(id)) => self.kill_container(id),
                 }
@@ -277,15 +299,16 @@ impl Sim {
             return;
         }
         let crashes = !calm && inner.rng.f64() < plan.worker_crash;
-        let effect = inner.rng.u32(1..60);
-        let crash = crashes.then(|| Crash { effect, point: point(&mut inner.rng) });
+        let crash = crashes.then(|| plan::worker_crash(&mut inner.rng));
         let pid = inner.add_process(format!("worker {}", container.id), crash);
         inner.audit.note_worker(pid);
         inner.batch.started(now, container.id);
         drop(inner);
-        let variable =
-            |name: &str| container.environment.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone());
-        let assignment = Assignment::from_variables(variable).expect("the client tells workers all they need");
+        let variable = |name: &str| {
+            container.environment.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone())
+        };
+        let assignment =
+            Assignment::from_variables(variable).expect("the client tells workers all they need");
         let (stop, stopped) = oneshot::channel();
         let clock: Arc<dyn Clock> = Arc::new(SimClock { world: Arc::clone(&self.world), pid });
         let store = sabotage::worker_store(&self.world, pid);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use fastrand::Rng;
 
 use super::{
-    effect::{Crash, Odds, Point},
+    effect::{Crash, Odds, Op, Point, Thing},
     sabotage::Sabotage,
 };
 use crate::{
@@ -35,7 +35,7 @@ pub(super) struct Plan {
     pub(super) stillborn: f64,
     /// How likely a worker dies at some effect of its own.
     pub(super) worker_crash: f64,
-    /// How likely a process lives on when its host is called lost.
+    /// How likely a worker's host cannot be reached: it is not told to stop, and lives on when it is called lost.
     pub(super) zombie: f64,
     /// Nothing goes wrong any more after that, but for what is wrong with chunks.
     pub(super) calm_after: Duration,
@@ -85,7 +85,7 @@ impl Plan {
         let workers = rng.u32(1..=4);
         let poisoned = troubled() && rng.bool();
         let fails = troubled();
-        let usual = SECOND.mul_f64(0.01 + 3.0 * rng.f64().powi(2));
+        let usual = SECOND.mul_f64(0.01 + if rng.u32(..4) == 0 { 40.0 } else { 4.0 } * rng.f64().powi(2));
         let count = if rng.u32(..20) == 0 { 0 } else { rng.usize(1..=30) };
         let chunks = (0..count)
             .map(|_| Chunk {
@@ -103,7 +103,7 @@ impl Plan {
         let batch_troubled = troubled();
         let crashing = troubled();
         let client_crash = troubled();
-        let cancelled = troubled() && rng.bool();
+        let cancelled = troubled();
         Plan {
             seed,
             run: RunId::new(1_800_000_000_000, u128::from(seed)),
@@ -130,7 +130,7 @@ impl Plan {
             find_lag: if rng.bool() { 1.0 } else { 0.0 },
             rules: rules(rng, batch_troubled, workers),
             stillborn: if batch_troubled && rng.bool() { 0.1 } else { 0.0 },
-            worker_crash: if crashing { rng.f64() } else { 0.0 },
+            worker_crash: if crashing { 0.2 + 0.8 * rng.f64() } else { 0.0 },
             zombie: if rng.bool() { 0.5 } else { 0.0 },
             calm_after,
             clients: clients(rng, calm_after, client_crash, cancelled),
@@ -144,16 +144,15 @@ impl Plan {
         let odds = self.odds.not_sent + self.odds.lost_reply + self.odds.late;
         let rates = [*spot_kill_rate, *host_loss_rate, *never_start, self.stillborn, self.worker_crash, odds];
         let work: Duration = self.chunks.iter().map(|chunk| chunk.time).sum();
-        rates.iter().all(|rate| *rate == 0.0)
-            && throttle.is_none()
-            && work < self.options.worker_deadline
+        rates.iter().all(|rate| *rate == 0.0) && throttle.is_none() && work < self.options.worker_deadline
     }
 
     /// No outcome may be missing at the end, unless somebody cancels.
     pub(super) fn must_complete(&self, manifest: Option<&Manifest>) -> bool {
         let poison = |index: u64| self.chunks[index as usize].fate == Fate::Poison;
         let deaths = |block: &Block| {
-            let poisoned = (block.first..block.first + u64::from(block.chunks)).filter(|chunk| poison(*chunk));
+            let poisoned =
+                (block.first..block.first + u64::from(block.chunks)).filter(|chunk| poison(*chunk));
             // The first is not noted, then two for each chunk; and each round has at least one.
             match poisoned.count() as u32 {
                 0 => 0,
@@ -204,8 +203,8 @@ fn clients(rng: &mut Rng, calm: Duration, crashing: bool, cancelled: bool) -> Ve
         let some_time = |rng: &mut Rng| calm.mul_f64(rng.f64());
         clients.push(ClientPlan {
             at: if number == 0 { Duration::ZERO } else { some_time(rng) },
-            crash: (crashing && rng.u32(..4) > 0).then(|| Crash { effect: rng.u32(1..40), point: point(rng) }),
-            cancel: (cancelled && rng.bool()).then(|| some_time(rng)),
+            crash: (crashing && rng.u32(..4) > 0).then(|| crash(rng, &CLIENT_CALLS)),
+            cancel: (cancelled && rng.bool()).then(|| some_time(rng).mul_f64(rng.f64())),
             detach: (rng.u32(..10) == 0).then(|| some_time(rng)),
             wanted: if rng.u32(..10) == 0 { None } else { Some(rng.bool()) },
             slow: if rng.u32(..4) == 0 { SECOND } else { Duration::ZERO },
@@ -220,9 +219,82 @@ fn clients(rng: &mut Rng, calm: Duration, crashing: bool, cancelled: bool) -> Ve
     clients
 }
 
-pub(super) fn point(rng: &mut Rng) -> Point {
-    [Point::Before, Point::Applied, Point::Replied][rng.usize(..3)]
+/// How a worker dies.
+pub(super) fn worker_crash(rng: &mut Rng) -> Crash {
+    crash(rng, &WORKER_CALLS)
 }
+
+/// Dies at some call, or at one of a kind that is worth it.
+fn crash(rng: &mut Rng, calls: &[Op]) -> Crash {
+    let point = [Point::Before, Point::Applied, Point::Replied][rng.usize(..3)];
+    if rng.u32(..3) == 0 {
+        Crash { of: None, after: rng.u32(..50), point }
+    } else {
+        Crash { of: Some(calls[rng.usize(..calls.len())]), after: rng.u32(..4) / 3, point }
+    }
+}
+
+const CLIENT_CALLS: [Op; 31] = [
+    Op::Create(Thing::Part),
+    Op::Create(Thing::Part),
+    Op::Create(Thing::Manifest),
+    Op::Create(Thing::Intent),
+    Op::Create(Thing::Submitted),
+    Op::Create(Thing::Left),
+    Op::Create(Thing::Cancelled),
+    Op::Create(Thing::Cancelled),
+    Op::Create(Thing::Closed),
+    Op::Create(Thing::Closed),
+    Op::Get(Thing::Manifest),
+    Op::Get(Thing::Submitted),
+    Op::Get(Thing::Claim),
+    Op::Get(Thing::Left),
+    Op::Get(Thing::Out),
+    Op::Get(Thing::Cancelled),
+    Op::Get(Thing::Closed),
+    Op::Head(Thing::Closed),
+    Op::List(Thing::Intent),
+    Op::List(Thing::Claim),
+    Op::List(Thing::Left),
+    Op::List(Thing::Out),
+    Op::Submit,
+    Op::Submit,
+    Op::Find,
+    Op::Find,
+    Op::Describe,
+    Op::Children,
+    Op::Children,
+    Op::Terminate,
+    Op::Terminate,
+];
+
+const WORKER_CALLS: [Op; 24] = [
+    Op::Create(Thing::Claim),
+    Op::Create(Thing::Claim),
+    Op::Create(Thing::Left),
+    Op::Create(Thing::Trying),
+    Op::Create(Thing::Trying),
+    Op::Create(Thing::Out),
+    Op::Create(Thing::Out),
+    Op::Create(Thing::Record),
+    Op::Get(Thing::Manifest),
+    Op::Get(Thing::Submitted),
+    Op::Get(Thing::Claim),
+    Op::Get(Thing::Left),
+    Op::Get(Thing::Part),
+    Op::Head(Thing::Cancelled),
+    // Only a lost reply leads to these two.
+    Op::Head(Thing::Claim),
+    Op::Head(Thing::Claim),
+    Op::Head(Thing::Out),
+    Op::Head(Thing::Out),
+    Op::List(Thing::Intent),
+    Op::List(Thing::Claim),
+    Op::List(Thing::Left),
+    Op::List(Thing::Out),
+    Op::List(Thing::Trying),
+    Op::List(Thing::Trying),
+];
 
 /// What the function makes of chunk `index`.
 pub(super) fn value(index: u64) -> [u8; 8] {

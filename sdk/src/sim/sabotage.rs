@@ -201,7 +201,9 @@ impl Compute for Foreman {
     fn submit<'a>(&'a self, spec: &'a JobSpec) -> Answer<'a, JobId> {
         Box::pin(async move {
             match self.compute.submit(spec).await {
-                Err(error) if self.what == Sabotage::SubmitTwice && error.kind == ComputeErrorKind::Unknown => {
+                Err(error)
+                    if self.what == Sabotage::SubmitTwice && error.kind == ComputeErrorKind::Unknown =>
+                {
                     self.compute.submit(spec).await
                 }
                 answer => answer,

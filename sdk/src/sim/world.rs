@@ -170,8 +170,7 @@ impl Inner {
         // Some clocks are minutes wrong, in either direction.
         let wall = rng.i64(-300_000..300_000);
         self.log(format_args!("{name} starts"));
-        let process =
-            Process { name, alive: true, effects: 0, crash, doomed: false, rng, monotonic, wall };
+        let process = Process { name, alive: true, effects: 0, crash, doomed: false, rng, monotonic, wall };
         self.processes.push(process);
         self.processes.len() - 1
     }
@@ -242,7 +241,9 @@ impl Clock for SimClock {
         let world = Arc::clone(&self.world);
         Box::pin(async move {
             let (ring, rung) = oneshot::channel();
-            world.lock().after(time, move |_| { let _ = ring.send(()); });
+            world.lock().after(time, move |_| {
+                let _ = ring.send(());
+            });
             let _ = rung.await;
         })
     }
