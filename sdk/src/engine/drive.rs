@@ -188,6 +188,10 @@ impl<'a> Driver<'a> {
         let wall = site.clock.wall();
         Ok(match order {
             Order::Intend { round, attempt, workers } => {
+                // What was ended on purpose is not to be repaired.
+                if round > 0 && self.is_ended().await? {
+                    return Ok(News::EndedElsewhere);
+                }
                 let intent = Intent { workers, at: wall };
                 News::Intended(site.create(&self.keys.intent(round, attempt), intent.to_object()).await?)
             }
@@ -251,6 +255,12 @@ impl<'a> Driver<'a> {
             Order::ReadClosed => News::ReadClosed(site.read(&self.keys.closed()).await?),
             Order::Wait(_) | Order::End => News::Waited,
         })
+    }
+
+    async fn is_ended(&self) -> Result<bool, Error> {
+        let store = &self.planned.site.store;
+        let cancelled = store.head(&self.keys.cancelled()).await?.is_some();
+        Ok(cancelled || store.head(&self.keys.closed()).await?.is_some())
     }
 
     fn spec(&self, round: u32, workers: u32) -> JobSpec {

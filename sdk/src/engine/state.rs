@@ -95,6 +95,8 @@ pub(crate) enum Order {
 #[derive(Debug)]
 pub(crate) enum News {
     Intended(Created),
+    /// Another client has ended the run: no further round is to begin.
+    EndedElsewhere,
     Submitted(Result<JobId, ComputeError>),
     Found(Vec<Job>),
     NotedSubmitted(Created),
@@ -300,6 +302,11 @@ impl State {
                 self.follow_last(now)
             }
             (Phase::Intending, News::Intended(Created::Exists)) => Order::Reload,
+            (Phase::Intending, News::EndedElsewhere) => {
+                self.rounds.pop();
+                self.ending = Some(Ending::Cancelled);
+                self.sweep()
+            }
             (Phase::Intending, News::Intended(_)) => {
                 self.phase = Phase::Submitting;
                 self.submit_order()
