@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::failure::Failure;
+use crate::{failure::Failure, wire::RunId};
 
 /// Something that happened in a run.
 #[derive(Debug, Clone, Serialize)]
@@ -21,6 +21,11 @@ pub enum Event<'a> {
         chunks: Option<usize>,
         /// The most slots it will use.
         slots: usize,
+    },
+    /// Its inputs are stored and Batch has its workers: it could go on without this program. Not on `inline` and `local`.
+    Submitted {
+        /// Its id, to attach to.
+        run: RunId,
     },
     /// How far it is; at most about ten times a second.
     Progress {

@@ -91,6 +91,7 @@ mod event;
 mod failure;
 mod function;
 mod inputs;
+mod log;
 mod map;
 mod mock;
 pub mod names;

@@ -1,18 +1,23 @@
 //! The `mock` backend: how it is adjusted, and what it is made of.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use crate::{
     clock::SystemClock,
     compute::{
         MAX_WORKERS,
-        simulated::{Hosted, Program, Rules},
+        simulated::{Hosted, Inside, Program, Rules},
     },
     engine::Site,
     error::{Error, Result},
     names::MOCK_FOLDER_VAR,
+    runner::work_inside,
     settings::{Backend, usable_cores},
-    store::{Dir, Retrying},
+    store::{Dir, Memory, Retrying, Store},
     wire::{Options, StoreLocation},
 };
 
@@ -47,7 +52,20 @@ pub struct Mock {
     throttle: Option<u32>,
     capacity: Option<u32>,
     folder: Option<PathBuf>,
+    memory: Option<InMemory>,
 }
+
+/// A store and a Batch in this process, made when they are first used.
+#[derive(Debug, Clone, Default)]
+struct InMemory(Arc<OnceLock<Site>>);
+
+impl PartialEq for InMemory {
+    fn eq(&self, other: &InMemory) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for InMemory {}
 
 impl Mock {
     pub(crate) const ALLOWED: &str =
@@ -99,6 +117,14 @@ impl Mock {
         self
     }
 
+    /// Keeps runs in this process's memory, in place of a folder, and workers on its threads; only slots are processes. Runs
+    /// end with the program, and are found by clones of this value alone.
+    #[must_use]
+    pub fn in_memory(mut self) -> Mock {
+        self.memory = Some(InMemory::default());
+        self
+    }
+
     /// What the text says, where the code says nothing. `None` if it is no such list.
     pub(crate) fn or_as(self, text: &str) -> Option<Mock> {
         let mut said = Mock::default();
@@ -123,6 +149,7 @@ impl Mock {
             throttle: self.throttle.or(said.throttle),
             capacity: self.capacity.or(said.capacity),
             folder: self.folder,
+            memory: self.memory,
         })
     }
 
@@ -152,6 +179,14 @@ impl Mock {
 
     /// Its store and its Batch.
     pub(crate) fn site(&self) -> Result<Site> {
+        if let Some(InMemory(site)) = &self.memory {
+            if site.get().is_none() {
+                let made = self.site_in_memory()?;
+                // Another thread may have been first; then that one's it is.
+                let _ = site.set(made);
+            }
+            return Ok(site.get().expect("it was just set, by whomever").clone());
+        }
         let folder = self.folder()?;
         let unusable = |error: String| Error::Folder { path: folder.clone(), reason: error };
         // A few calls to the system, and nothing else to do meanwhile.
@@ -166,6 +201,22 @@ impl Mock {
             compute: Arc::new(compute),
             clock: Arc::new(SystemClock::new()),
             location: StoreLocation::Dir(location),
+        })
+    }
+
+    fn site_in_memory(&self) -> Result<Site> {
+        let store: Arc<dyn Store> = Arc::new(Memory::new());
+        let workers_store = Arc::clone(&store);
+        let compute = Inside::new(self.rules(), move |container, stop| {
+            let store = Arc::clone(&workers_store);
+            Box::pin(async move { work_inside(store, &container.environment, stop.told()).await.into() })
+        });
+        let compute = compute.map_err(|error| Error::Program { reason: error.to_string() })?;
+        Ok(Site {
+            store,
+            compute: Arc::new(compute),
+            clock: Arc::new(SystemClock::new()),
+            location: StoreLocation::Memory,
         })
     }
 

@@ -120,7 +120,7 @@ impl Reporter for Bar {
             }
             Event::Progress { done, failed, chunks } => self.progress(*done, *failed, *chunks),
             Event::Warning { .. } => warnings_only(event),
-            Event::ChunkFailed { .. } => {}
+            Event::Submitted { .. } | Event::ChunkFailed { .. } => {}
             Event::Finished { summary } => {
                 if self.bar.is_some() {
                     self.progress(summary.chunks, summary.failed, Some(summary.chunks));

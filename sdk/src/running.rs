@@ -4,32 +4,25 @@ use std::{
     os::unix::ffi::OsStringExt,
     sync::Arc,
     task::{Context, Poll},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use crate::{
     engine::{Cloud, Request, Start},
     error::{Error, Halting, Result},
-    event::{Event, Reporter, SlotUse, Summary},
+    event::{Event, Reporter},
     failure::Failure,
     function::{Shared, remote_of},
+    log::Log,
     map::Plan,
-    names::{REORDER_BYTES, REPORT_EVERY, SLOT_VAR},
+    names::{REORDER_BYTES, SLOT_VAR},
     progress,
     reorder::Reorder,
     runner::random_id,
     settings::{Backend, Settings, usable_cores},
     wire::{Function, Manifest, Options, RunId},
-    worker::{
-        Body, Feed, Inline, Job, Raw, RunFrame, Slots, Surroundings, is_initialised, is_slot, run_frame,
-    },
+    worker::{Feed, Inline, Job, Raw, RunFrame, Slots, Surroundings, is_initialised, is_slot, run_frame},
 };
-
-/// How many quick outcomes pass before the clock is looked at; a look costs as much as a quick outcome.
-const OUTCOMES_PER_LOOK: usize = 256;
-
-/// Up to this a chunk is quick.
-const QUICK: Duration = Duration::from_micros(50);
 
 /// How outcomes are taken.
 #[derive(Debug, Clone, Copy, Default)]
@@ -236,10 +229,14 @@ impl Running {
             Poll::Ready(Err(_)) => self.over = true,
             Poll::Pending => self.log.look(),
         }
-        if let Engine::Slots(slots) = &mut self.engine
-            && let Some(message) = slots.take_notice()
-        {
-            self.log.reporter.report(&Event::Warning { message: &message });
+        match &mut self.engine {
+            Engine::Slots(slots) => {
+                if let Some(message) = slots.take_notice() {
+                    self.log.warn(&message);
+                }
+            }
+            Engine::Cloud(cloud) => self.log.follow(cloud),
+            Engine::Inline(_) => {}
         }
         next
     }
@@ -331,59 +328,4 @@ fn nested_note(reporter: &mut dyn Reporter) {
         let message = "a `map` inside a chunk runs inline, on the chunk's own slot";
         reporter.report(&Event::Warning { message });
     });
-}
-
-/// The run's events, and the counts they carry.
-struct Log {
-    reporter: Box<dyn Reporter>,
-    started: Instant,
-    reported: Instant,
-    chunks: Option<usize>,
-    summary: Summary,
-}
-
-impl Log {
-    fn new(reporter: Box<dyn Reporter>, chunks: Option<usize>, label: String) -> Log {
-        let now = Instant::now();
-        Log {
-            reporter,
-            started: now,
-            reported: now,
-            chunks,
-            summary: Summary { label, ..Summary::default() },
-        }
-    }
-
-    fn begin(&mut self, backend: &'static str, slots: usize) {
-        let chunks = self.chunks;
-        self.reporter.report(&Event::Started { label: &self.summary.label, backend, chunks, slots });
-    }
-
-    #[inline]
-    fn note(&mut self, elapsed: Duration, failure: Option<&Failure>) {
-        self.summary.chunks += 1;
-        if let Some(failure) = failure {
-            self.summary.failed += 1;
-            self.reporter.report(&Event::ChunkFailed { failure });
-        }
-        if self.summary.chunks.is_multiple_of(OUTCOMES_PER_LOOK) || elapsed > QUICK {
-            self.look();
-        }
-    }
-
-    fn look(&mut self) {
-        if self.reported.elapsed() >= REPORT_EVERY {
-            self.reported = Instant::now();
-            let Summary { chunks: done, failed, .. } = self.summary;
-            self.reporter.report(&Event::Progress { done, failed, chunks: self.chunks });
-        }
-    }
-
-    fn finish(&mut self, slots: Vec<SlotUse>, (bytes_in, bytes_back): (u64, u64)) {
-        self.summary.elapsed = self.started.elapsed();
-        self.summary.slots = slots;
-        self.summary.bytes_in = bytes_in;
-        self.summary.bytes_back = bytes_back;
-        self.reporter.report(&Event::Finished { summary: &self.summary });
-    }
 }

@@ -10,11 +10,12 @@ use std::{
 
 use async_io::Timer;
 use futures_util::future::{Either, select};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 
 use super::{
     deliver::{Delivery, PIECES},
     drive::{Command, Progress},
+    interrupt::attend,
     launch::{Found, Packed, Request, Wires, plan, resume, submit},
     opening::Opening,
     pack::Packer,
@@ -47,7 +48,9 @@ pub(crate) struct Cloud {
     packing: Option<Packing>,
     deliveries: mpsc::Receiver<Delivery>,
     commands: mpsc::UnboundedSender<Command>,
-    progress: watch::Receiver<Progress>,
+    /// Where the run is, as it was last told.
+    progress: Progress,
+    news: mpsc::UnboundedReceiver<Progress>,
     wanted: Option<oneshot::Sender<bool>>,
     /// Ready when the client's side of the run has ended.
     over: oneshot::Receiver<()>,
@@ -114,12 +117,14 @@ impl Cloud {
         F: Future<Output = Result<()>> + 'static,
     {
         let (commands, commanded) = mpsc::unbounded_channel();
-        let (tell, progress) = watch::channel(Progress::default());
+        let (tell, news) = mpsc::unbounded_channel();
         let (wanted, want) = oneshot::channel();
         let (to, deliveries) = mpsc::channel(PIECES);
         let (end, over) = oneshot::channel();
         let wires = Wires { commands: commanded, progress: tell, wanted: want, deliveries: to.clone() };
+        let interrupted = commands.clone();
         spawn(move || async move {
+            attend(run, interrupted);
             let result = work(wires).await;
             // Whoever waits for the end may wait for nothing else.
             let _ = end.send(());
@@ -130,7 +135,8 @@ impl Cloud {
             packing: None,
             deliveries,
             commands,
-            progress,
+            progress: Progress::default(),
+            news,
             wanted: Some(wanted),
             over,
             opening: Opening::new(slots),
@@ -144,8 +150,9 @@ impl Cloud {
         self.run
     }
 
-    pub(crate) fn progress(&self) -> Progress {
-        self.progress.borrow().clone()
+    /// Where the run is, as it was last told.
+    pub(crate) fn progress(&self) -> &Progress {
+        &self.progress
     }
 
     pub(crate) fn command(&self, command: Command) {
@@ -157,10 +164,6 @@ impl Cloud {
     pub(crate) fn detach(&mut self) {
         self.command(Command::Detach);
         self.ended = true;
-    }
-
-    pub(crate) fn set_blocking(&mut self) {
-        self.blocking = true;
     }
 
     /// Bytes of encoded inputs and results so far.
@@ -201,6 +204,7 @@ impl Cloud {
             if self.ended {
                 return Poll::Ready(Ok(false));
             }
+            self.poll_news(cx);
             let Poll::Ready(delivery) = self.poll_delivery(cx) else { return Poll::Pending };
             match delivery {
                 Some(Delivery::Piece { first, bytes }) => self.opening.add(first, bytes).map_err(Box::new)?,
@@ -224,23 +228,31 @@ impl Cloud {
         if self.packing.is_some() && self.poll_pack(cx, feed).is_pending() {
             return Poll::Pending;
         }
-        loop {
-            if self.progress.borrow_and_update().submitted {
-                return Poll::Ready(Ok(()));
+        if !self.poll_news(cx) || self.progress.submitted {
+            return if self.progress.submitted { Poll::Ready(Ok(())) } else { self.poll_refusal(cx) };
+        }
+        Poll::Pending
+    }
+
+    /// A driver that is gone before it submitted has left word.
+    fn poll_refusal(&mut self, cx: &mut Context<'_>) -> Poll<Halting<()>> {
+        match self.deliveries.poll_recv(cx) {
+            Poll::Ready(Some(Delivery::End(Err(error)))) => {
+                self.ended = true;
+                Poll::Ready(Err(Box::new(error)))
             }
-            let changed = pin!(self.progress.changed()).poll(cx);
-            match changed {
-                Poll::Ready(Ok(())) => {}
-                Poll::Pending => return Poll::Pending,
-                // Its driver is gone, and has left word.
-                Poll::Ready(Err(_)) => match self.deliveries.poll_recv(cx) {
-                    Poll::Ready(Some(Delivery::End(Err(error)))) => {
-                        self.ended = true;
-                        return Poll::Ready(Err(Box::new(error)));
-                    }
-                    Poll::Ready(_) => return Poll::Ready(Ok(())),
-                    Poll::Pending => return Poll::Pending,
-                },
+            Poll::Ready(_) => Poll::Ready(Ok(())),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
+    /// Takes what is told of the run; false if nothing more will be.
+    fn poll_news(&mut self, cx: &mut Context<'_>) -> bool {
+        loop {
+            match self.news.poll_recv(cx) {
+                Poll::Ready(Some(progress)) => self.progress = progress,
+                Poll::Ready(None) => return false,
+                Poll::Pending => return true,
             }
         }
     }

@@ -10,7 +10,7 @@ use futures_util::{
     future::{Either, select},
     stream::{FuturesUnordered, TryStreamExt},
 };
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 
 use super::{
     deliver::Decided,
@@ -65,7 +65,9 @@ pub(crate) struct Driver<'a> {
     pub(crate) keys: Keys,
     pub(crate) state: State,
     pub(crate) commands: mpsc::UnboundedReceiver<Command>,
-    pub(crate) progress: &'a watch::Sender<Progress>,
+    /// Where the run is, whenever that changes.
+    pub(crate) progress: mpsc::UnboundedSender<Progress>,
+    told: Progress,
     /// Blocks, as it is decided what becomes of them.
     pub(crate) decided: mpsc::UnboundedSender<Decided>,
     /// Claims never change once they are made.
@@ -78,11 +80,21 @@ impl<'a> Driver<'a> {
         planned: &'a Planned,
         state: State,
         commands: mpsc::UnboundedReceiver<Command>,
-        progress: &'a watch::Sender<Progress>,
+        progress: mpsc::UnboundedSender<Progress>,
         decided: mpsc::UnboundedSender<Decided>,
     ) -> Driver<'a> {
         let keys = Keys::of(planned.manifest.run);
-        Driver { planned, keys, state, commands, progress, decided, claims: BTreeMap::new(), detached: false }
+        Driver {
+            planned,
+            keys,
+            state,
+            commands,
+            progress,
+            told: Progress::default(),
+            decided,
+            claims: BTreeMap::new(),
+            detached: false,
+        }
     }
 
     /// Follows orders until the run is closed; false if its owner went away before.
@@ -136,7 +148,7 @@ impl<'a> Driver<'a> {
         }
     }
 
-    fn tell(&self) {
+    fn tell(&mut self) {
         let progress = Progress {
             blocks_done: self.state.done(),
             round: self.state.round(),
@@ -144,11 +156,11 @@ impl<'a> Driver<'a> {
             submitted: self.state.is_submitted(),
             ending: self.state.ending().is_some(),
         };
-        self.progress.send_if_modified(|known| {
-            let changed = *known != progress;
-            *known = progress;
-            changed
-        });
+        if self.told != progress {
+            self.told = progress.clone();
+            // Nobody listens who only waits for the end.
+            let _ = self.progress.send(progress);
+        }
     }
 
     /// Waits, but not when there is something to obey.

@@ -8,7 +8,7 @@ use futures_util::{
     future::try_join,
     stream::{FuturesUnordered, StreamExt},
 };
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 
 use super::{
     deliver::{Decided, Delivery, deliver},
@@ -51,7 +51,7 @@ pub(crate) enum Packed {
 #[derive(Debug)]
 pub(crate) struct Wires {
     pub(crate) commands: mpsc::UnboundedReceiver<Command>,
-    pub(crate) progress: watch::Sender<Progress>,
+    pub(crate) progress: mpsc::UnboundedSender<Progress>,
     /// Whether outcomes are wanted in order; nothing is delivered before it is known that they are wanted at all.
     pub(crate) wanted: oneshot::Receiver<bool>,
     pub(crate) deliveries: mpsc::Sender<Delivery>,
@@ -168,7 +168,7 @@ pub(crate) async fn resume(found: Found, mut wires: Wires) -> Result<()> {
 async fn drive(planned: &Planned, state: State, first: Order, wires: Wires) -> Result<()> {
     let (decide, decided) = mpsc::unbounded_channel();
     let Wires { commands, progress, wanted, deliveries } = wires;
-    let driving = Driver::new(planned, state, commands, &progress, decide).drive(first);
+    let driving = Driver::new(planned, state, commands, progress, decide).drive(first);
     let delivering = async {
         match wanted.await {
             Ok(in_order) => deliver(planned, in_order, decided, &deliveries).await,
@@ -191,11 +191,8 @@ async fn deliver_closed(planned: &Planned, closed: &Closed, wires: Wires) -> Res
     }
     drop(decide);
     let done = blocks - closed.uncounted.len() as u32;
-    wires.progress.send_modify(|progress| {
-        progress.blocks_done = done;
-        progress.submitted = true;
-        progress.ending = true;
-    });
+    let progress = Progress { blocks_done: done, submitted: true, ending: true, ..Progress::default() };
+    let _ = wires.progress.send(progress);
     match wires.wanted.await {
         Ok(in_order) => deliver(planned, in_order, decided, &wires.deliveries).await,
         Err(_) => Ok(()),

@@ -5,16 +5,18 @@
 //! launch.rs   from inputs to a closed run                 pack.rs     chunks into blocks and parts
 //! state.rs    what to do next: pure                       drive.rs    does it
 //! deliver.rs  outcomes on their way to the client         site.rs     store, compute and clock
+//! interrupt.rs  Ctrl-C
 //! thread.rs   where all that happens                      status.rs   a look from outside
 //!                                                        poll.rs     how long to wait
 //! ```
 //!
-//! All but cloud.rs and thread.rs also runs in a simulation: nothing else here may start tasks or threads, or ask the
+//! All but cloud.rs, interrupt.rs and thread.rs also runs in a simulation: nothing else here may start tasks or threads, or ask the
 //! system for time.
 
 mod cloud;
 mod deliver;
 mod drive;
+mod interrupt;
 mod launch;
 mod opening;
 mod pack;

@@ -25,9 +25,14 @@ mod view;
 mod work;
 mod worker;
 
+#[cfg(test)]
 pub(crate) use assignment::Assignment;
+#[cfg(test)]
 pub(crate) use crew::Crew;
-pub(crate) use process::serve_worker;
+pub(crate) use process::{serve_worker, work_inside};
 pub(crate) use program::{OWN_PROGRAM, own_program};
+#[cfg(test)]
 pub(crate) use work::{exit, work};
-pub(crate) use worker::{Trouble, Worker, list_all, random_id};
+#[cfg(test)]
+pub(crate) use worker::{Trouble, Worker};
+pub(crate) use worker::{list_all, random_id};

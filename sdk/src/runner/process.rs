@@ -1,6 +1,7 @@
 //! A worker as a process of its own: in a container, or simulated on this machine.
 
 use std::{
+    future::Future,
     io::{self, Write},
     sync::Arc,
     task::{Context, Poll},
@@ -97,8 +98,23 @@ fn serve() -> Result<u8, String> {
     })
 }
 
+/// Works as a worker within the process that started the run, where the store is too.
+pub(crate) async fn work_inside(
+    store: Arc<dyn Store>,
+    variables: &[(String, String)],
+    stop: impl Future<Output = ()>,
+) -> u8 {
+    let variable =
+        |name: &str| variables.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
+    match Assignment::from_variables(variable) {
+        Ok(assignment) => work(store, Arc::new(SystemClock::new()), assignment, fit, stop).await,
+        Err(_) => exit::MISFIT,
+    }
+}
+
 async fn open(location: &Location) -> Result<Arc<dyn Store>, String> {
     match &location.store {
+        StoreLocation::Memory => Err("its run is in the memory of another process".into()),
         StoreLocation::Dir(folder) => {
             let dir = Dir::open(folder).await.map_err(|error| format!("`{}`: {error}", folder))?;
             Ok(Arc::new(Retrying::new(dir)))

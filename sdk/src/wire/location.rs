@@ -11,9 +11,11 @@ pub(crate) struct Location {
     pub(crate) run: RunId,
 }
 
-/// A store that another process can open too.
+/// Which store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum StoreLocation {
+    /// The memory of the process that started the run; its workers are in it.
+    Memory,
     /// A folder of this machine. Its path is text, since it travels in variables that Batch takes only as text.
     Dir(String),
 }
@@ -27,6 +29,7 @@ impl fmt::Display for Location {
 impl fmt::Display for StoreLocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            StoreLocation::Memory => f.write_str("memory:"),
             StoreLocation::Dir(folder) => write!(f, "dir:{folder}"),
         }
     }
@@ -39,7 +42,11 @@ impl FromStr for Location {
         let wrong = || format!("`{text}` names no run: `dir:<folder>#<run>` does");
         // A folder may have a `#` in its name, a run has none.
         let (store, run) = text.rsplit_once('#').ok_or_else(wrong)?;
-        let folder = store.strip_prefix("dir:").filter(|folder| !folder.is_empty()).ok_or_else(wrong)?;
-        Ok(Location { store: StoreLocation::Dir(folder.into()), run: run.parse().map_err(|_| wrong())? })
+        let store = match store.split_once(':') {
+            Some(("memory", "")) => StoreLocation::Memory,
+            Some(("dir", folder)) if !folder.is_empty() => StoreLocation::Dir(folder.into()),
+            _ => return Err(wrong()),
+        };
+        Ok(Location { store, run: run.parse().map_err(|_| wrong())? })
     }
 }

@@ -5,6 +5,7 @@ use std::{
     fmt,
     future::{Future, poll_fn, ready},
     panic::AssertUnwindSafe,
+    pin::Pin,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     task::{Poll, Waker},
     thread,
@@ -29,7 +30,7 @@ const PANICKED: i32 = 101;
 const KILLED: i32 = 137;
 
 /// A whole worker: what it is told, when it is to stop, and its exit code. A worker that is killed is dropped.
-type RunWorker = dyn Fn(Container, Stop) -> Pending<'static, i32> + Send + Sync;
+type RunWorker = dyn Fn(Container, Stop) -> Pin<Box<dyn Future<Output = i32>>> + Send + Sync;
 
 /// A simulated Batch that lives as long as this value.
 pub(crate) struct Inside {
@@ -71,7 +72,7 @@ impl Inside {
     /// Each worker is one `run`, on a thread of its own.
     pub(crate) fn new(
         rules: Rules,
-        run: impl Fn(Container, Stop) -> Pending<'static, i32> + Send + Sync + 'static,
+        run: impl Fn(Container, Stop) -> Pin<Box<dyn Future<Output = i32>>> + Send + Sync + 'static,
     ) -> std::io::Result<Inside> {
         let state = State { batch: Batch::new(fastrand::u64(..)), workers: BTreeMap::new(), closed: false };
         let shared = Arc::new(Shared {

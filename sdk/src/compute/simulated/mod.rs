@@ -32,6 +32,6 @@ mod throttle;
 pub(crate) use batch::Batch;
 pub(crate) use container::{Action, Container, ContainerId, Ended};
 pub(crate) use host::{Hosted, Program, serve_batch};
-pub(crate) use inside::{Inside, Stop};
+pub(crate) use inside::Inside;
 pub(crate) use record::Record;
 pub(crate) use rules::Rules;
