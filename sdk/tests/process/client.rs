@@ -54,8 +54,8 @@ pub(crate) enum Part {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Said {
     Values(Vec<u64>),
-    /// The kinds of all failures.
-    Failed(Vec<String>),
+    /// Of each failure the chunk, the kind, and the message.
+    Failed(Vec<(u64, String, String)>),
     NoRun,
     Error(String),
     Cancelled,
@@ -155,7 +155,10 @@ async fn play(plan: &Plan, part: &Part, backend: Backend) -> Said {
     match results {
         Ok(values) => Said::Values(values),
         Err(Error::Failed(failures)) => {
-            Said::Failed(failures.iter().map(|failure| format!("{:?}", failure.kind)).collect())
+            let said = |failure: &cloud::Failure| {
+                (failure.chunk as u64, format!("{:?}", failure.kind), failure.message.clone())
+            };
+            Said::Failed(failures.iter().map(said).collect())
         }
         Err(Error::NoRun { .. }) => Said::NoRun,
         Err(error) => Said::Error(error.to_string()),

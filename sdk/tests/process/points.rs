@@ -20,7 +20,8 @@ use crate::{
 /// A row of the table.
 pub(crate) struct Point {
     pub(crate) name: &'static str,
-    /// What is run: 16 chunks on 2 workers, and what is changed here. Then all blocks are single chunks; of 64, the first blocks have 4.
+    /// What is run: 16 chunks on 2 workers, but for what is changed here. With eight chunks a worker all blocks are single
+    /// chunks; of 64, the first ones have 4.
     pub(crate) plan: fn(&mut Plan),
     pub(crate) part: Part,
     /// The moment has come.
@@ -75,7 +76,16 @@ const POINT: Point = Point {
 
 const CLIENT: &[Victim] = &[Victim::Client];
 
-const CLIENTS: [Point; 10] = [
+pub(crate) const AFTER_THE_MANIFEST: Point = Point {
+    name: "the client, after the manifest, before the intent",
+    moment: |place| place.has("manifest"),
+    passed: |place| place.has("rounds/000/intent.000"),
+    victims: CLIENT,
+    then: Then::Submitted,
+    ..POINT
+};
+
+const CLIENTS: [Point; 11] = [
     Point {
         name: "the client, after the first part",
         plan: |plan| {
@@ -102,14 +112,7 @@ const CLIENTS: [Point; 10] = [
         then: Then::NoRun,
         ..POINT
     },
-    Point {
-        name: "the client, after the manifest, before the intent",
-        moment: |place| place.has("manifest"),
-        passed: |place| place.has("rounds/000/intent.000"),
-        victims: CLIENT,
-        then: Then::Submitted,
-        ..POINT
-    },
+    AFTER_THE_MANIFEST,
     Point {
         name: "the client, after the intent, before SubmitJob",
         moment: |place| place.has("rounds/000/intent.000"),
@@ -136,6 +139,14 @@ const CLIENTS: [Point; 10] = [
         name: "the client, while it polls",
         plan: |plan| plan.hold = vec![9],
         moment: |place| place.count("out") >= 5 && place.runner_of(9).is_some(),
+        victims: CLIENT,
+        ..POINT
+    },
+    Point {
+        name: "the client, in the middle of four hundred chunks",
+        plan: |plan| plan.chunks = 400,
+        moment: |place| place.count("out") >= 20,
+        passed: |place| place.count("out") > 40,
         victims: CLIENT,
         ..POINT
     },
@@ -226,8 +237,11 @@ const WORKERS: [Point; 10] = [
     },
     Point {
         name: "a worker, after its last outcome, before its record",
-        plan: |plan| plan.workers = 1,
-        moment: |place| place.count("out") == 16,
+        plan: |plan| {
+            plan.workers = 1;
+            plan.chunks = 8;
+        },
+        moment: |place| place.count("out") == 8,
         passed: |place| place.count("workers") > 0,
         victims: &[Victim::Worker],
         ..POINT

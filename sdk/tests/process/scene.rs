@@ -48,6 +48,14 @@ pub(crate) fn play(point: &Point) -> String {
     format!("{:58} missed {missed:2} times, over in {:.1?}", point.name, begun.elapsed())
 }
 
+/// A run with a manifest and nothing else: its client is dead.
+pub(crate) fn prepared(plan: fn(&mut Plan)) -> (Scratch, Plan) {
+    let point = Point { plan, ..crate::points::AFTER_THE_MANIFEST };
+    let mut scene = std::iter::repeat_with(|| Scene::at(&point)).take(TRIES).flatten().next().unwrap();
+    scene.clear();
+    (scene.scratch, scene.plan)
+}
+
 impl Scene {
     /// `None` if the moment was missed.
     fn at(point: &Point) -> Option<Scene> {
@@ -116,8 +124,8 @@ impl Scene {
         match point.then {
             Then::NoRun => assert_eq!(said, Some(Said::NoRun), "{}", context()),
             Then::Cancelled => {
-                let Some(Said::Failed(kinds)) = said else { panic!("{said:?} {}", context()) };
-                assert!(kinds.iter().all(|kind| kind == "Cancelled"), "{kinds:?} {}", context());
+                let Some(Said::Failed(failed)) = said else { panic!("{said:?} {}", context()) };
+                assert!(failed.iter().all(|(_, kind, _)| kind == "Cancelled"), "{failed:?} {}", context());
                 assert_eq!(status(&place).state, RunState::Cancelled, "{}", context());
             }
             Then::Values | Then::Submitted => {
