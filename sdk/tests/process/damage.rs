@@ -101,12 +101,12 @@ fn outcomes_of_other_bytes_or_too_few() {
     let length = whole.len() - DIR_HEADER;
     for at in [0, 2, 5, 40, length - 1] {
         damage(&file, |object| object[at] ^= 16);
-        assert_unreadable(&attach(&plan), &["outcomes from chunk"]);
+        assert_unreadable(&attach(&plan), &["block of outcomes"]);
         fs::write(&file, &whole).unwrap();
     }
     for cut in [1, 20, length - 3] {
         damage(&file, |object| object.truncate(length - cut));
-        assert_unreadable(&attach(&plan), &["outcomes from chunk"]);
+        assert_unreadable(&attach(&plan), &["block of outcomes"]);
         fs::write(&file, &whole).unwrap();
     }
     fs::write(&file, &whole[..whole.len() - 1]).unwrap();
@@ -116,7 +116,7 @@ fn outcomes_of_other_bytes_or_too_few() {
     fs::write(&file, &whole).unwrap();
     // Another block's outcomes in this one's place.
     fs::copy(plan.place.object("out/000000"), &file).unwrap();
-    assert_unreadable(&attach(&plan), &["outcomes from chunk"]);
+    assert_unreadable(&attach(&plan), &["out/000001", "it is of block 0"]);
     fs::write(&file, &whole).unwrap();
     assert_eq!(attach(&plan), Said::Values(plan.values()));
 }
