@@ -48,6 +48,10 @@
 //! |---|---|---|
 //! | `Local` (default) | in slots on this machine, one a core | everyday use |
 //! | `Inline` | on the calling thread | debuggers, unit tests |
+//! | [`Mock`] | on the whole cloud path, simulated on this machine | tests, CI, rehearsals |
+//!
+//! On `Mock` a run survives its program: [`Map::start`] gives a [`Run`], which another process can [attach](Run::attach) to.
+//! Ctrl-C, [`Run::cancel`] and dropping end it; a program that handles SIGINT by itself is left to.
 //!
 //! # Inside a slot
 //! Standard input is empty, standard output goes to the program's standard error. There is a tokio runtime. A `map` inside a
@@ -71,8 +75,10 @@
 //!
 //! | variable | key | values | default |
 //! |---|---|---|---|
-//! | `CLOUD_BACKEND` | `backend` | `local`, `inline` | `local` |
+//! | `CLOUD_BACKEND` | `backend` | `local`, `inline`, `mock` | `local` |
 //! | `CLOUD_SLOTS` | `slots` | 1 to 1024 | usable cores |
+//! | `CLOUD_MOCK` | `mock` | as `seed=7,start_delay=50ms,spot_kill_rate=0.2,throttle=10,capacity=8` | a perfect Batch |
+//! | `CLOUD_MOCK_FOLDER` | | a folder | `~/.local/state/cloud/mock` |
 //! | `CLOUD_PROGRESS` | `progress` | `auto`, `bar`, `json`, `off` | `auto`: a bar if stderr is a terminal |
 //!
 //! # Errors
@@ -103,6 +109,8 @@ mod run;
 mod runner;
 mod running;
 mod settings;
+#[cfg(test)]
+mod sim;
 mod stage;
 pub mod store;
 #[cfg(any(test, feature = "testing"))]

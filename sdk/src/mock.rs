@@ -1,5 +1,7 @@
 //! The `mock` backend: how it is adjusted, and what it is made of.
 
+mod expiry;
+
 use std::{
     path::PathBuf,
     sync::{Arc, OnceLock},
@@ -21,6 +23,12 @@ use crate::{
     wire::{Options, StoreLocation},
 };
 
+/// Workers that run at a time unless something else is said. Each takes a few descriptors and a thread of the host.
+const CAPACITY: u32 = 64;
+
+/// A worker has one virtual processor, and one slot.
+const MILLI_VCPUS: u64 = 1000;
+
 /// A rate of 1, in which rates are kept.
 const MILLION: f64 = 1e6;
 
@@ -31,18 +39,34 @@ const MILLION: f64 = 1e6;
 /// Made by [`Backend::mock`]; whatever is not said here comes from `CLOUD_MOCK`, else `mock` in `cloud.toml`, as
 /// `seed=7,spot_kill_rate=0.2`.
 ///
+/// A test for a program's own CI (with the feature `test` in its dev-dependencies): the same values, whatever gets lost.
+///
 /// ```
 /// use std::time::Duration;
 /// use cloud::Backend;
 ///
-/// # fn main() -> cloud::Result<()> {
-/// # let folder = std::env::temp_dir().join(format!("cloud-mock-doc-{}", std::process::id()));
-/// let backend = Backend::mock().at(&folder).seed(7).start_delay(Duration::from_millis(20)).spot_kill_rate(0.1);
-/// let squares = cloud::map(|x: u64| x * x, 0..100).on(backend).wait()?;
-/// assert_eq!(squares[99], 9801);
-/// # std::fs::remove_dir_all(folder).ok();
-/// # Ok(())
-/// # }
+/// fn simulate(seed: u64) -> u64 {
+///     seed.wrapping_mul(6_364_136_223_846_793_005)
+/// }
+///
+/// # /*
+/// #[test]
+/// # */
+/// fn lost_workers_change_nothing() -> cloud::Result<()> {
+///     let folder = tempfile::tempdir().expect("a scratch folder");
+///     let expected = cloud::map(simulate, 0..50).wait()?;
+///     for seed in 0..3 {
+///         let backend = Backend::mock()
+///             .at(folder.path())
+///             .seed(seed)
+///             .start_delay(Duration::from_millis(20))
+///             .spot_kill_rate(0.5)
+///             .capacity(4);
+///         assert_eq!(cloud::map(simulate, 0..50).on(backend).wait()?, expected);
+///     }
+///     Ok(())
+/// }
+/// # lost_workers_change_nothing().unwrap();
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Mock {
@@ -101,8 +125,8 @@ impl Mock {
         self
     }
 
-    /// How many workers run at a time, and how many a map asks for unless `.slots(..)` says otherwise. Default: the cores
-    /// this process may use.
+    /// How many workers run at a time, and how many a map asks for unless `.slots(..)` says otherwise. Default: 64 run at a
+    /// time, and a map asks for as many as there are cores that this process may use.
     #[must_use]
     pub fn capacity(mut self, workers: u32) -> Mock {
         self.capacity = Some(workers.max(1));
@@ -110,7 +134,8 @@ impl Mock {
     }
 
     /// The folder that holds runs and the simulated Batch. Default: `CLOUD_MOCK_FOLDER`, else `cloud/mock` in the user's
-    /// state directory (`XDG_STATE_HOME`, else `~/.local/state`). Whoever may write there may run programs as this user.
+    /// state directory (`XDG_STATE_HOME`, else `~/.local/state`). Runs are removed from it after a week. Whoever may write there
+    /// may run programs as this user.
     #[must_use]
     pub fn at(mut self, folder: impl Into<PathBuf>) -> Mock {
         self.folder = Some(folder.into());
@@ -170,7 +195,7 @@ impl Mock {
             environment: Vec::new(),
             worker_deadline: Duration::from_secs(24 * 3600),
             attempts: 5,
-            milli_vcpus: 1000,
+            milli_vcpus: MILLI_VCPUS as u32,
             memory: 2048,
             repairs: 4,
             start_within: Duration::from_secs(15 * 60),
@@ -191,6 +216,7 @@ impl Mock {
         let unusable = |error: String| Error::Folder { path: folder.clone(), reason: error };
         // A few calls to the system, and nothing else to do meanwhile.
         let dir = pollster::block_on(Dir::open(&folder)).map_err(|error| unusable(error.to_string()))?;
+        expiry::expire(&folder, &dir);
         let compute = Hosted::new(&folder.join("batch"), self.rules(), Program::own())
             .map_err(|error| unusable(error.to_string()))?;
         let Some(location) = folder.to_str().map(str::to_string) else {
@@ -247,7 +273,7 @@ impl Mock {
             killed_within: Duration::from_secs(1),
             stop_grace: Duration::from_secs(2),
             throttle: self.throttle,
-            capacity: self.capacity.map(|workers| u64::from(workers) * 1000),
+            capacity: Some(u64::from(self.capacity.unwrap_or(CAPACITY)) * MILLI_VCPUS),
             ..Rules::default()
         }
     }

@@ -1,6 +1,6 @@
 //! [`Run`]: a run that is under way, and survives whoever started it.
 
-use std::{any::type_name, future::poll_fn, marker::PhantomData};
+use std::{any::type_name, fmt, future::poll_fn, marker::PhantomData};
 
 use crate::{
     collect::Collect,
@@ -100,6 +100,20 @@ pub enum RunState {
     },
 }
 
+impl fmt::Display for RunState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            RunState::Prepared => "prepared",
+            RunState::Running => "running",
+            RunState::Unattended => "unattended",
+            RunState::Cancelling => "cancelling",
+            RunState::Complete => "complete",
+            RunState::Cancelled => "cancelled",
+            RunState::Failed { reason, .. } => return write!(f, "failed: {reason}"),
+        })
+    }
+}
+
 impl<O: Wire> Run<O> {
     /// The run's id: enough to find it again.
     #[must_use]
@@ -195,8 +209,8 @@ impl<O: Wire> Run<O> {
     }
 }
 
-impl<O> std::fmt::Debug for Run<O> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl<O> fmt::Debug for Run<O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Run").field("id", &self.id).finish_non_exhaustive()
     }
 }

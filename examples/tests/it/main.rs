@@ -7,3 +7,4 @@ mod mandelbrot;
 mod montecarlo_pi;
 mod peer;
 mod program;
+mod runs;

@@ -7,7 +7,7 @@ use std::{
 };
 
 use futures_util::{
-    future::{Either, select},
+    future::{Either, select, try_join},
     stream::{FuturesUnordered, TryStreamExt},
 };
 use tokio::sync::mpsc;
@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use super::{
     deliver::Decided,
     site::Site,
-    state::{News, Order, Owned, State},
+    state::{Ending, News, Order, Owned, State},
 };
 use crate::{
     compute::{DESCRIBED_AT_ONCE, JobSpec, JobState},
@@ -108,8 +108,9 @@ impl<'a> Driver<'a> {
             self.tell();
             match &order {
                 Order::End => {
-                    for missing in closed.into_iter().flat_map(|closed| closed.uncounted) {
-                        let _ = self.decided.send(Decided::Missing(missing));
+                    // The closing note has the last word; what was told before is not told again.
+                    for decided in closed.iter().flat_map(|closed| decided(self.planned, closed)) {
+                        let _ = self.decided.send(decided);
                     }
                     return Ok(true);
                 }
@@ -129,13 +130,13 @@ impl<'a> Driver<'a> {
             if let News::ReadClosed(theirs) = &news {
                 closed.clone_from(theirs);
             }
-            if let News::Listed(blocks) = &news {
-                for block in blocks.iter().filter(|block| !self.state.is_done(**block)) {
+            order = self.state.advance(news, self.planned.site.clock.now());
+            if self.state.ending().is_none_or(|ending| *ending == Ending::Complete) {
+                for block in self.state.take_done() {
                     // Nobody listens when only the end of the run is of interest.
-                    let _ = self.decided.send(Decided::Done(*block));
+                    let _ = self.decided.send(Decided::Done(block));
                 }
             }
-            order = self.state.advance(news, self.planned.site.clock.now());
         }
     }
 
@@ -233,8 +234,14 @@ impl<'a> Driver<'a> {
                 let keys = site.list(&self.keys.outs(), &after).await?;
                 News::Listed(keys.iter().filter_map(|key| self.keys.parse_out(key)).collect())
             }
-            Order::NoteCancelled { reason } => {
-                let note = Cancelled { at: wall, reason };
+            Order::Look => {
+                let (cancelled, closed) = (self.keys.cancelled(), self.keys.closed());
+                let closed = async { Ok(site.store.head(&closed).await?) };
+                let (cancelled, closed) = try_join(site.read(&cancelled), closed).await?;
+                News::Looked(cancelled, closed.is_some())
+            }
+            Order::NoteCancelled { kind, reason } => {
+                let note = Cancelled { at: wall, kind, reason };
                 let _ = site.create(&self.keys.cancelled(), note.to_object()).await?;
                 News::NotedCancelled
             }
@@ -306,6 +313,15 @@ impl<'a> Driver<'a> {
         }
         Ok(owned)
     }
+}
+
+/// What a closed run's blocks came to: outcomes that count, and reasons for those that do not.
+pub(super) fn decided(planned: &Planned, closed: &Closed) -> impl Iterator<Item = Decided> {
+    let mut missing = closed.uncounted.iter().peekable();
+    (0..planned.manifest.block_count()).map(move |block| {
+        let next = missing.next_if(|missing| missing.block == block);
+        next.map_or(Decided::Done(block), |missing| Decided::Missing(missing.clone()))
+    })
 }
 
 /// Awaits all of them, a few at a time.

@@ -11,7 +11,7 @@ use futures_util::{
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
-    deliver::{Decided, Delivery, deliver},
+    deliver::{Delivery, deliver},
     drive::{Command, Driver, Planned, Progress},
     pack::{Layout, Part},
     poll::Poll,
@@ -63,7 +63,7 @@ pub(crate) struct Wires {
 pub(crate) struct Found {
     pub(crate) planned: Planned,
     pub(crate) rounds: Rounds,
-    pub(crate) cancelled: bool,
+    pub(crate) cancelled: Option<Cancelled>,
     pub(crate) closed: Option<Closed>,
 }
 
@@ -138,7 +138,7 @@ pub(crate) async fn find(site: Site, run: RunId) -> Result<Found> {
     let object = site.store.get(&key, None).await?.ok_or(Error::NoRun { run })?;
     let manifest = Manifest::from_object(&object).map_err(|error| Error::unreadable(&key, &error))?;
     let rounds = site.rounds(&keys).await?;
-    let cancelled = site.read::<Cancelled>(&keys.cancelled()).await?.is_some();
+    let cancelled = site.read(&keys.cancelled()).await?;
     let closed = site.read(&keys.closed()).await?;
     let planned = Planned { site, manifest: Arc::new(manifest), hash: Hash::of(&object) };
     Ok(Found { planned, rounds, cancelled, closed })
@@ -192,16 +192,12 @@ async fn drive(planned: &Planned, state: State, first: Order, wires: Wires) -> R
 /// Outcomes that count, and reasons for those that do not: what came too late is not looked at.
 async fn deliver_closed(planned: &Planned, closed: &Closed, wires: Wires) -> Result<()> {
     let (decide, decided) = mpsc::unbounded_channel();
-    let mut missing = closed.uncounted.iter().peekable();
-    let blocks = planned.manifest.block_count();
-    for block in 0..blocks {
-        let next = missing.next_if(|missing| missing.block == block);
-        let next = next.map_or(Decided::Done(block), |missing| Decided::Missing(missing.clone()));
+    for next in super::drive::decided(planned, closed) {
         // The other end is right here.
         let _ = decide.send(next);
     }
     drop(decide);
-    let done = blocks - closed.uncounted.len() as u32;
+    let done = planned.manifest.block_count() - closed.uncounted.len() as u32;
     let progress = Progress { blocks_done: done, submitted: true, ending: true, ..Progress::default() };
     let _ = wires.progress.send(progress);
     match wires.wanted.await {

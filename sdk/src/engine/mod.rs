@@ -32,3 +32,10 @@ pub(crate) use launch::{Request, find};
 pub(crate) use site::Site;
 pub(crate) use status::{runs, status};
 pub(crate) use thread::on_engine_thread;
+#[cfg(test)]
+pub(crate) use {
+    deliver::{Delivery, PIECES},
+    drive::Planned,
+    launch::{Packed, Wires, plan, resume, submit},
+    pack::Packer,
+};

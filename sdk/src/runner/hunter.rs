@@ -78,6 +78,10 @@ impl Hunter {
                     // Many workers come here at the same time: at the end.
                     self.worker.clock.sleep(self.worker.jitter()).await;
                     self.list_all().await?;
+                    // It was taken for dead: what it holds is others' already, and so is what it would take.
+                    if self.view.has_left(self.worker.incarnation) {
+                        return Ok(None);
+                    }
                 }
                 Action::ReadClaim { block, generation } => {
                     if let Some(owner) = self.owner(block, generation).await? {

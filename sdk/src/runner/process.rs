@@ -196,7 +196,11 @@ impl Crew for WatchedSlots {
     }
 
     fn used(&self) -> Vec<SlotUse> {
-        self.slots.slots_used()
+        let mut used = self.slots.slots_used();
+        for (seat, used) in used.iter_mut().enumerate() {
+            used.peak_memory = self.slots.peak_memory(seat);
+        }
+        used
     }
 }
 

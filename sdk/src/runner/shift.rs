@@ -311,7 +311,7 @@ impl<C: Crew> Shift<C> {
 
     /// Processor time of a slot since the last call, and its peak memory. Asking costs more than a quick chunk.
     fn used(&mut self, slot: usize, elapsed: Duration) -> (Duration, u64) {
-        const WORTH_ASKING: Duration = Duration::from_millis(1);
+        const WORTH_ASKING: Duration = Duration::from_millis(5);
         if elapsed < WORTH_ASKING {
             return (Duration::ZERO, 0);
         }

@@ -4,8 +4,11 @@ use std::time::Duration;
 
 use crate::wire::Span;
 
-/// A chunk this long has a line of its own.
+/// A chunk this long (microseconds) has a line of its own.
 const LONG: u64 = 1_000;
+
+/// After so many lines, twice as long: a record stays small however long its worker lives.
+const LINES: usize = 20_000;
 
 /// A line of quick chunks is ended after so long, so that it still shows when a slot was busy.
 const SHARED: u64 = 1_000_000;
@@ -24,10 +27,21 @@ pub(crate) struct Finished {
 }
 
 /// The lines so far, and one open line of quick chunks a slot.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Timeline {
     spans: Vec<Span>,
+    /// Chunks this long have a line of their own, others share one up to so long.
+    long: u64,
+    shared: u64,
+    /// Lines after which both are doubled.
+    full: usize,
     open: Vec<Option<Span>>,
+}
+
+impl Default for Timeline {
+    fn default() -> Timeline {
+        Timeline { spans: Vec::new(), long: LONG, shared: SHARED, full: LINES, open: Vec::new() }
+    }
 }
 
 impl Timeline {
@@ -51,15 +65,22 @@ impl Timeline {
             self.open.resize(slot + 1, None);
         }
         match &mut self.open[slot] {
-            Some(open) if busy < LONG && end.saturating_sub(open.start) < SHARED => open.extend(&span),
+            Some(open) if busy < self.long && end.saturating_sub(open.start) < self.shared => {
+                open.extend(&span)
+            }
             open => {
                 self.spans.extend(open.take());
-                if busy < LONG {
+                if busy < self.long {
                     *open = Some(span);
                 } else {
                     self.spans.push(span);
                 }
             }
+        }
+        if self.spans.len() >= self.full {
+            self.long *= 2;
+            self.shared *= 2;
+            self.full += LINES;
         }
     }
 

@@ -179,10 +179,6 @@ impl Keys {
         (self.out(block) == key).then_some(block)
     }
 
-    pub(crate) fn workers(&self) -> String {
-        format!("{}workers/", self.root)
-    }
-
     pub(crate) fn worker(&self, incarnation: Incarnation) -> String {
         format!("{}workers/{incarnation}", self.root)
     }

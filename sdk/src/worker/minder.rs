@@ -71,6 +71,18 @@ impl Minder {
         Minder { pid, owner: getpid(), life: Mutex::default(), heard: Mutex::new(heard) }
     }
 
+    /// The process's largest resident memory, KiB; 0 once it is dead.
+    pub(super) fn peak_memory(&self) -> u64 {
+        let life = self.life.lock().unwrap_or_else(PoisonError::into_inner);
+        if life.reaped {
+            return 0;
+        }
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid.as_raw_nonzero()));
+        let status = status.unwrap_or_default();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        peak.and_then(|peak| peak.trim().trim_end_matches(" kB").parse().ok()).unwrap_or(0)
+    }
+
     /// Kills the process group; never once the process is reaped: until then its number cannot be anyone else's.
     pub(super) fn kill(&self) {
         let life = lock(&self.life);

@@ -119,6 +119,11 @@ impl Process {
         }
     }
 
+    /// Its largest resident memory, KiB; 0 if unknown.
+    pub(super) fn peak_memory(&self) -> u64 {
+        self.minder.peak_memory()
+    }
+
     /// Kills the process and what it started in its process group.
     pub(super) fn kill(&self) {
         self.minder.kill();

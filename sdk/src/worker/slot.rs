@@ -143,6 +143,11 @@ impl Slot {
         Duration::from_nanos(self.started.page.processor_time())
     }
 
+    /// KiB; 0 if unknown.
+    pub(super) fn peak_memory(&self) -> u64 {
+        self.started.process.peak_memory()
+    }
+
     /// Fit for the next run: alive, greeted, and nothing under way in either direction.
     pub(super) fn is_idle(&self) -> bool {
         self.greeted

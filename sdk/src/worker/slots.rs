@@ -139,6 +139,11 @@ impl Slots {
             .collect()
     }
 
+    /// The largest resident memory of this slot's process, KiB. Not among what is always told: asking costs as much as a call.
+    pub(crate) fn peak_memory(&self, seat: usize) -> u64 {
+        self.slots[seat].slot.as_ref().map_or(0, |seated| seated.slot.peak_memory())
+    }
+
     /// Something the user should know of, once.
     pub(crate) fn take_notice(&mut self) -> Option<String> {
         self.notice.take()

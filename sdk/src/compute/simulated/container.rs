@@ -53,6 +53,10 @@ pub(crate) enum Ended {
     /// By itself or by a signal, which counts as 128 and its number.
     Exited(i32),
     /// It used more memory than it had asked for.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "hosts on this machine enforce no limit, simulations do")
+    )]
     OutOfMemory,
     /// It could not be started: Batch's `container.reason`.
     NotStarted(String),

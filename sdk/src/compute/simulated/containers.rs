@@ -109,16 +109,15 @@ impl Containers {
     /// The first cause decides what is said of the end, unless a client wants it.
     pub(super) fn stop(&mut self, now: Duration, id: ContainerId, cause: Cause) {
         let Some(live) = self.live.get_mut(&id) else { return };
-        let stopping = live.stop.is_some();
-        if stopping && !matches!(cause, Cause::Terminated(_)) {
-            return;
+        match (&live.stop, &cause) {
+            (None, _) => {}
+            (Some(Cause::Terminated(_)), _) => return,
+            (Some(_), Cause::Terminated(_)) => return live.stop = Some(cause),
+            (Some(_), _) => return,
         }
         let host_lost = cause == Cause::HostLost;
         let kill_at = now.saturating_add(live.stop_grace);
         live.stop = Some(cause);
-        if stopping {
-            return;
-        }
         self.clear_timers(id);
         if host_lost {
             self.actions.push(Action::Kill(id));
@@ -169,6 +168,12 @@ impl Containers {
     }
 
     pub(super) fn take_actions(&mut self) -> Vec<Action> {
-        mem::take(&mut self.actions)
+        let mut actions = mem::take(&mut self.actions);
+        // One may have ended since it was to be told something.
+        actions.retain(|action| match action {
+            Action::Start(_) => true,
+            Action::Signal(id) | Action::Kill(id) => self.live.contains_key(id),
+        });
+        actions
     }
 }

@@ -30,7 +30,10 @@ const PANICKED: i32 = 101;
 const KILLED: i32 = 137;
 
 /// A whole worker: what it is told, when it is to stop, and its exit code. A worker that is killed is dropped.
-type RunWorker = dyn Fn(Container, Stop) -> Pin<Box<dyn Future<Output = i32>>> + Send + Sync;
+type RunWorker = dyn Fn(Container, Stop) -> Working + Send + Sync;
+
+/// A worker at work, on its own thread.
+pub(super) type Working = Pin<Box<dyn Future<Output = i32>>>;
 
 /// A simulated Batch that lives as long as this value.
 pub(crate) struct Inside {
@@ -72,7 +75,7 @@ impl Inside {
     /// Each worker is one `run`, on a thread of its own.
     pub(crate) fn new(
         rules: Rules,
-        run: impl Fn(Container, Stop) -> Pin<Box<dyn Future<Output = i32>>> + Send + Sync + 'static,
+        run: impl Fn(Container, Stop) -> Working + Send + Sync + 'static,
     ) -> std::io::Result<Inside> {
         let state = State { batch: Batch::new(fastrand::u64(..)), workers: BTreeMap::new(), closed: false };
         let shared = Arc::new(Shared {

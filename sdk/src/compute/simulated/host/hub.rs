@@ -84,8 +84,11 @@ impl Hub {
     /// Begins to answer a call; `None` if it is too late.
     pub(super) fn enter(&self) -> Option<Call<'_>> {
         let mut state = self.lock();
-        state.calls += usize::from(!state.closing);
-        (!state.closing).then_some(Call(self))
+        if state.closing {
+            return None;
+        }
+        state.calls += 1;
+        Some(Call(self))
     }
 
     /// Something may be due now.
@@ -141,9 +144,8 @@ impl Hub {
             state.workers.insert(id, worker.pid());
             state.batch.started(self.now(), id);
             let hub = Arc::clone(self);
-            let pid = worker.pid();
             let attend = thread::Builder::new().name(format!("worker-{id}")).stack_size(128 << 10);
-            attend.spawn(move || hub.attend(id, worker)).inspect_err(|_| kill(pid))
+            attend.spawn(move || hub.attend(id, worker))
         });
         if let Err(error) = attended {
             let reason = Ended::NotStarted(format!("CannotStartContainerError: {error}"));

@@ -45,13 +45,14 @@ pub(super) struct Launch {
     environment: Vec<(OsString, OsString)>,
 }
 
-/// A running worker: the leader of its process group, and not reaped before [`reap`](Worker::reap).
+/// A running worker: the leader of its process group. Dropping it kills it; nobody else reaps it.
 #[derive(Debug)]
 pub(super) struct Worker {
     pid: Pid,
     ended: OwnedFd,
     output: OwnedFd,
     log: Log,
+    reaped: bool,
 }
 
 /// Made when there is something to say.
@@ -72,7 +73,7 @@ impl Launch {
         let (output, far_end) = pipe_with(PipeFlags::CLOEXEC)?;
         fcntl_setfl(&output, OFlags::NONBLOCK)?;
         // Closed on exec, so after the new program is found.
-        let child = Command::new(format!("/proc/self/fd/{}", self.file.as_raw_fd()))
+        let mut child = Command::new(format!("/proc/self/fd/{}", self.file.as_raw_fd()))
             .arg0("worker")
             .args(&self.arguments)
             .env_clear()
@@ -85,10 +86,14 @@ impl Launch {
             .process_group(0)
             .spawn()?;
         let pid = Pid::from_raw(child.id() as i32).ok_or(Errno::SRCH)?;
+        let ended = pidfd_open(pid, PidfdFlags::empty()).inspect_err(|_| {
+            // Out of descriptors: nobody would see its end.
+            let _ = child.kill().and_then(|()| child.wait());
+        })?;
         let (job, id) = (&container.job.0, container.id);
         let path = logs.join(format!("{job}-{}-{}.log", id.index, id.attempt));
         let log = Log { path, file: None, room: LOG_BYTES };
-        Ok(Worker { pid, ended: pidfd_open(pid, PidfdFlags::empty())?, output, log })
+        Ok(Worker { pid, ended, output, log, reaped: false })
     }
 }
 
@@ -123,7 +128,8 @@ impl Worker {
     }
 
     /// Kills what is left of its group, and says how it ended. Waits until it has.
-    pub(super) fn reap(&self) -> Ended {
+    pub(super) fn reap(&mut self) -> Ended {
+        self.reaped = true;
         kill(self.pid);
         let status = retry_on_intr(|| waitid(WaitId::PidFd(self.ended.as_fd()), WaitIdOptions::EXITED));
         let status = status.ok().flatten();
@@ -140,6 +146,14 @@ impl Worker {
         let length = read(&self.output, spare_capacity(&mut bytes)).ok()?;
         self.log.write(&bytes);
         Some(length)
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        if !self.reaped {
+            self.reap();
+        }
     }
 }
 

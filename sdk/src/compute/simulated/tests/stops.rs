@@ -26,7 +26,7 @@ fn a_client_that_terminates_a_worker_ends_it_for_good_whatever_it_exits_with() {
         let id = world.start()[0];
         world.terminate(&job);
         // A second time changes nothing.
-        world.terminate(&job);
+        world.batch.terminate(world.now, std::slice::from_ref(&job), "once more").unwrap();
         stopped(&mut world, id, code);
         assert_eq!(world.starting(), []);
         let child = world.child(&job, JobState::Failed);
@@ -77,6 +77,16 @@ fn a_container_that_is_not_up_yet_is_told_to_stop_all_the_same() {
     world.batch.started(world.now, id);
     world.end(id, Ended::Exited(143));
     assert_eq!(world.child(&job, JobState::Failed).reason, "not needed any more");
+}
+
+#[test]
+fn a_container_that_has_just_ended_is_told_nothing() {
+    let mut world = World::new(Rules::default());
+    let job = world.submit(&spec(1));
+    let id = world.start()[0];
+    world.terminate(&job);
+    world.end(id, Ended::Exited(0));
+    assert_eq!((world.state(&job), world.pass(100 * SECOND)), (JobState::Failed, vec![]));
 }
 
 #[test]

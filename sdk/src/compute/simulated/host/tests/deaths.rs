@@ -65,7 +65,7 @@ fn reclaimed_and_lost_workers_are_killed_and_tried_again() {
         spot_kill_rate: 0.5,
         host_loss_rate: 0.3,
         killed_within: Duration::from_millis(50),
-        ..scene.rules
+        ..scene.rules.clone()
     };
     let client = scene.client("sleep 0.3");
     let id = submit(&client, &JobSpec { attempts: 10, ..spec(20) });
@@ -138,10 +138,12 @@ fn a_submit_whose_answer_is_lost_is_unknown_and_other_calls_are_asked_again() {
     let socket = scene.path().join("batch/socket");
     let listener = UnixListener::bind(&socket).unwrap();
     let dying = std::thread::spawn(move || {
-        for _ in 0..2 {
+        for expected in [r#"{"Submit""#, r#"{"Find""#] {
             let (mut stream, _) = listener.accept().unwrap();
             super::super::talk::say_bytes(&stream, super::super::talk::GREETING).unwrap();
-            stream.read_to_end(&mut Vec::new()).unwrap();
+            let mut request = String::new();
+            stream.read_to_string(&mut request).unwrap();
+            assert!(request.starts_with(expected), "{request}");
         }
     });
     let error = block_on(client.submit(&spec(1))).unwrap_err();

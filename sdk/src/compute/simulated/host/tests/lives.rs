@@ -1,8 +1,15 @@
 //! Workers and hosts that live and end as they should.
 
-use std::process::{Command, Stdio};
+use std::{
+    os::unix::fs::MetadataExt,
+    process::{Command, Stdio},
+    sync::Arc,
+};
 
-use super::*;
+use super::{
+    super::{folder::Folder, hub::Hub},
+    *,
+};
 
 #[test]
 fn a_worker_has_its_containers_variables_and_its_output_is_kept() {
@@ -74,6 +81,12 @@ fn a_program_is_the_one_that_was_there_at_the_submit() {
 }
 
 #[test]
+fn a_clients_own_program_is_the_file_that_it_runs() {
+    let file = |path: &Path| fs::metadata(path).map(|metadata| (metadata.dev(), metadata.ino())).unwrap();
+    assert_eq!(file(&Program::own().path), file(&std::env::current_exe().unwrap()));
+}
+
+#[test]
 fn workers_outlive_the_client_that_submitted_them() {
     const SCENE: &str = "CLOUD_TEST_SCENE";
     const NAME: &str =
@@ -92,7 +105,7 @@ fn workers_outlive_the_client_that_submitted_them() {
     assert!(client.status().unwrap().success());
     let after = scene.client("");
     let found = block_on(after.find("run-r1")).unwrap();
-    assert_eq!((found.len(), found[0].state), (1, JobState::Running));
+    assert!(found.len() == 1 && !found[0].state.is_terminal());
     fs::write(scene.path().join("go"), "").unwrap();
     assert_eq!(end(&after, &found[0].id).state, JobState::Succeeded);
 }
@@ -138,10 +151,29 @@ fn a_host_ends_by_itself_and_the_next_one_knows_its_jobs() {
 }
 
 #[test]
+fn a_host_that_answers_does_not_end_and_one_that_ends_answers_no_more() {
+    let scene = Scene::new();
+    let folder = Folder::new(scene.path()).unwrap();
+    folder.create().unwrap();
+    let lock = folder.lock().unwrap().unwrap();
+    let hub = Arc::new(Hub::open(folder).unwrap());
+    let call = hub.enter().unwrap();
+    std::thread::scope(|scope| {
+        let driving = scope.spawn(|| hub.drive(&lock));
+        sleep(Duration::from_millis(1500));
+        assert!(!driving.is_finished());
+        drop(call);
+        driving.join().unwrap();
+    });
+    assert!(hub.enter().is_none());
+}
+
+#[test]
 fn a_folder_with_a_long_name_will_do() {
-    let mut scene = Scene::new();
-    let long = scene.path().join("x".repeat(200));
+    let outer = tempfile::tempdir().unwrap();
+    let long = outer.path().join("x".repeat(200));
     fs::create_dir(&long).unwrap();
+    let mut scene = Scene::new();
     scene.folder = tempfile::tempdir_in(long).unwrap();
     let client = scene.client("true");
     let id = submit(&client, &spec(1));

@@ -59,6 +59,13 @@ impl Scene {
     }
 }
 
+impl Drop for Scene {
+    /// A worker may be writing yet.
+    fn drop(&mut self) {
+        within(SOON, || fs::remove_dir_all(self.path()).is_ok() || !self.path().exists());
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Process(Pid);
 
