@@ -1,7 +1,7 @@
 //! From packed inputs to a closed run: everything a client does, without the user's types, in two futures that need
 //! nothing but a [`Site`].
 
-use std::sync::Arc;
+use std::{future::poll_fn, sync::Arc, task};
 
 use bytes::Bytes;
 use futures_util::{
@@ -20,6 +20,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
+    store::{Created, Pending},
     wire::{
         Cancelled, Closed, Codec, Function, Hash, Keys, Manifest, Options, Program, RunId, SharedData,
         Stored, Unreadable,
@@ -81,18 +82,28 @@ pub(crate) async fn plan(
         shared = Some(SharedData { codec, hash: Hash::of(&bytes) });
         let _ = site.create(&keys.shared(), bytes).await?;
     }
-    let mut storing = FuturesUnordered::new();
+    let mut storing: FuturesUnordered<Pending<'_, Result<Created>>> = FuturesUnordered::new();
     let layout = loop {
-        if storing.len() == STORING {
-            storing.next().await.transpose()?;
-        }
-        match packed.recv().await {
-            Some(Packed::Part(part)) => {
-                let (site, key) = (&site, keys.part(part.number));
-                storing.push(async move { site.create(&key, part.body).await });
+        // Parts are on their way to the store while the input makes the next one.
+        let next = poll_fn(|cx| {
+            if storing.len() < STORING
+                && let task::Poll::Ready(next) = packed.poll_recv(cx)
+            {
+                return task::Poll::Ready(Ok(Some(next)));
             }
-            Some(Packed::Layout(layout)) => break layout,
-            None => return Ok(None),
+            match storing.poll_next_unpin(cx) {
+                task::Poll::Ready(Some(stored)) => task::Poll::Ready(stored.map(|_| None)),
+                task::Poll::Ready(None) | task::Poll::Pending => task::Poll::Pending,
+            }
+        });
+        match next.await? {
+            Some(Some(Packed::Part(part))) => {
+                let (site, key) = (&site, keys.part(part.number));
+                storing.push(Box::pin(async move { site.create(&key, part.body).await }));
+            }
+            Some(Some(Packed::Layout(layout))) => break layout,
+            Some(None) => return Ok(None),
+            None => {}
         }
     };
     while storing.next().await.transpose()?.is_some() {}
