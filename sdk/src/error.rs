@@ -192,6 +192,9 @@ impl Error {
             Error::SlotWithoutInit => {
                 Some("make `cloud::init()` the first line of `main`, outside any condition")
             }
+            Error::Unsupported { option: "start" | "attach" | "runs" | "status" | "cancel", .. } => Some(
+                "runs that survive their program are on another backend: `.on(Backend::mock())`, or `CLOUD_BACKEND=mock`",
+            ),
             Error::Unsupported { .. } => Some("take the option away, or use `.on(Backend::Local)`"),
             Error::Slot { .. } => Some(
                 "a slot runs this same program: `#[cloud::main]` or `cloud::init()` must come first in `main`, \

@@ -21,6 +21,7 @@ use crate::{
     settings::{Backend, usable_cores},
     store::{Dir, Memory, Retrying, Store},
     wire::{Options, StoreLocation},
+    worker::is_initialised,
 };
 
 /// Workers that run at a time unless something else is said. Each takes a few descriptors and a thread of the host.
@@ -204,6 +205,10 @@ impl Mock {
 
     /// Its store and its Batch.
     pub(crate) fn site(&self) -> Result<Site> {
+        // Workers and the simulated Batch are this program, started again.
+        if !is_initialised() {
+            return Err(Error::NotInitialised);
+        }
         if let Some(InMemory(site)) = &self.memory {
             if site.get().is_none() {
                 let made = self.site_in_memory()?;

@@ -45,8 +45,9 @@ use crate::{
 /// ```
 ///
 /// # Cancellation
-/// Dropping the handle cancels the run; [`detach`](Run::detach) does not.
-#[must_use = "dropping it cancels the run; `.detach()` leaves it running"]
+/// Dropping the handle that [`Map::start`] gave cancels the run; [`detach`](Run::detach) does not. Dropping one that was
+/// attached leaves the run to itself; [`cancel`](Run::cancel) ends it.
+#[must_use = "dropping what `.start()` gave cancels the run; `.detach()` leaves it running"]
 pub struct Run<O> {
     id: RunId,
     typed: Box<TypedRun<Nothing>>,

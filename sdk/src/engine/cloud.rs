@@ -3,9 +3,9 @@
 
 use std::{
     future::Future,
-    pin::{Pin, pin},
+    pin::pin,
     task::{Context, Poll},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use async_io::Timer;
@@ -18,10 +18,10 @@ use tokio::sync::{mpsc, oneshot};
 use super::{
     deliver::{Delivery, PIECES},
     drive::{Command, Progress},
-    interrupt::attend,
-    launch::{Found, Packed, Request, Wires, plan, resume, submit},
+    interrupt::Interrupts,
+    launch::{Found, Request, Wires, plan, resume, submit},
     opening::Opening,
-    pack::Packer,
+    packing::Packing,
     site::Site,
     thread::spawn,
 };
@@ -34,13 +34,6 @@ use crate::{
     wire::{Program, RunId, keys},
     worker::{Feed, Raw},
 };
-
-/// Parts that wait to be stored, beside those that are being stored.
-const PARTS: usize = 1;
-
-/// Chunks packed between two looks at the clock, and how long one poll may pack.
-const PACKED_PER_LOOK: u64 = 64;
-const SLICE: Duration = Duration::from_millis(1);
 
 /// How long a dropped run is given to say so. What was said by then is done by Batch without this program.
 const CANCEL_WITHIN: Duration = Duration::from_secs(5);
@@ -59,18 +52,13 @@ pub(crate) struct Cloud {
     over: oneshot::Receiver<()>,
     opening: Opening,
     ended: bool,
+    /// Dropping it cancels the run.
+    cancels: bool,
     blocking: bool,
     /// Wakes whoever waits: who polls also reports progress.
     ticks: Timer,
+    /// Of inputs that are all packed.
     bytes_in: u64,
-}
-
-struct Packing {
-    packer: Packer,
-    limit: Limit,
-    to: mpsc::Sender<Packed>,
-    sending: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
-    input_over: bool,
 }
 
 /// What a cloud run needs to begin, beside its inputs.
@@ -90,18 +78,15 @@ impl Cloud {
     /// Begins to store what is given, and runs it when all is stored.
     pub(crate) fn launch(start: Start) -> Result<Cloud> {
         let Start { site, request, run, workers, slots_per_worker, chunks, limit, blocking } = start;
-        let (to, mut packed) = mpsc::channel(PARTS);
-        let packing = Packing {
-            packer: Packer::new(workers, chunks.map(|chunks| chunks as u64)),
-            limit,
-            to,
-            sending: None,
-            input_over: false,
-        };
-        let work = move |wires: Wires| async move {
+        let (packing, mut packed) = Packing::new(workers, chunks, limit, blocking);
+        let work = move |wires: Wires, interrupts: Interrupts| async move {
             let program = ship(&site).await?;
             match plan(site, request(program), &mut packed).await? {
-                Some(planned) => submit(&planned, wires).await,
+                Some(planned) => {
+                    // From here on there is something to cancel; before, a program that is gone leaves no run.
+                    interrupts.attend();
+                    submit(&planned, wires).await
+                }
                 None => Ok(()),
             }
         };
@@ -114,10 +99,16 @@ impl Cloud {
     /// Goes on with a run that is stored.
     pub(crate) fn attach(found: Found) -> Result<Cloud> {
         let (run, slots) = (found.planned.manifest.run, found.planned.manifest.options.slots);
-        Cloud::begin(run, slots, move |wires| resume(found, wires))
+        let mut cloud = Cloud::begin(run, slots, move |wires, _| resume(found, wires))?;
+        cloud.cancels = false;
+        Ok(cloud)
     }
 
-    fn begin<F>(run: RunId, slots: u32, work: impl FnOnce(Wires) -> F + Send + 'static) -> Result<Cloud>
+    fn begin<F>(
+        run: RunId,
+        slots: u32,
+        work: impl FnOnce(Wires, Interrupts) -> F + Send + 'static,
+    ) -> Result<Cloud>
     where
         F: Future<Output = Result<()>> + 'static,
     {
@@ -127,10 +118,9 @@ impl Cloud {
         let (to, deliveries) = mpsc::channel(PIECES);
         let (end, over) = oneshot::channel();
         let wires = Wires { commands: commanded, progress: tell, wanted: want, deliveries: to.clone() };
-        let interrupted = commands.clone();
+        let interrupts = Interrupts { run, commands: commands.clone() };
         spawn(move || async move {
-            attend(run, interrupted);
-            let result = work(wires).await;
+            let result = work(wires, interrupts).await;
             // Whoever waits for the end may wait for nothing else.
             let _ = end.send(());
             let _ = to.send(Delivery::End(result)).await;
@@ -146,6 +136,7 @@ impl Cloud {
             over,
             opening: Opening::new(slots),
             ended: false,
+            cancels: true,
             blocking: false,
             ticks: Timer::interval(REPORT_EVERY),
             bytes_in: 0,
@@ -174,7 +165,7 @@ impl Cloud {
 
     /// Bytes of encoded inputs and results so far.
     pub(crate) fn traffic(&self) -> (u64, u64) {
-        (self.bytes_in, self.opening.bytes())
+        (self.packing.as_ref().map_or(self.bytes_in, |packing| packing.bytes_in), self.opening.bytes())
     }
 
     pub(crate) fn slots_used(&self) -> Vec<SlotUse> {
@@ -209,7 +200,7 @@ impl Cloud {
         feed: &mut dyn Feed,
         in_order: bool,
     ) -> Poll<Halting<bool>> {
-        if self.packing.is_some() && self.poll_pack(cx, feed).is_pending() {
+        if self.poll_packing(cx, feed).is_pending() {
             return Poll::Pending;
         }
         if let Some(wanted) = self.wanted.take() {
@@ -234,7 +225,7 @@ impl Cloud {
                     self.ended = true;
                     result.and_then(|()| self.opening.finish()).map_err(Box::new)?;
                 }
-                None => self.ended = true,
+                None => return Poll::Ready(Err(self.lost())),
             }
         }
     }
@@ -244,7 +235,7 @@ impl Cloud {
     /// # Errors
     /// When it could not be planned or submitted.
     pub(crate) fn poll_submitted(&mut self, cx: &mut Context<'_>, feed: &mut dyn Feed) -> Poll<Halting<()>> {
-        if self.packing.is_some() && self.poll_pack(cx, feed).is_pending() {
+        if self.poll_packing(cx, feed).is_pending() {
             return Poll::Pending;
         }
         if !self.poll_news(cx) || self.progress.submitted {
@@ -260,9 +251,27 @@ impl Cloud {
                 self.ended = true;
                 Poll::Ready(Err(Box::new(error)))
             }
-            Poll::Ready(_) => Poll::Ready(Ok(())),
+            Poll::Ready(_) => Poll::Ready(Err(self.lost())),
             Poll::Pending => Poll::Pending,
         }
+    }
+
+    /// Whoever followed the run is gone without a word, as after a panic: what was delivered by then is not all.
+    fn lost(&mut self) -> Box<Error> {
+        self.ended = true;
+        Box::new(Error::Program {
+            reason: format!("the task that followed run `{}` has broken off", self.run),
+        })
+    }
+
+    fn poll_packing(&mut self, cx: &mut Context<'_>, feed: &mut dyn Feed) -> Poll<()> {
+        let Some(packing) = &mut self.packing else { return Poll::Ready(()) };
+        let packed = packing.poll(cx, feed);
+        if packed.is_ready() {
+            self.bytes_in = packing.bytes_in;
+            self.packing = None;
+        }
+        packed
     }
 
     /// Takes what is told of the run; false if nothing more will be.
@@ -272,69 +281,6 @@ impl Cloud {
                 Poll::Ready(Some(progress)) => self.progress = progress,
                 Poll::Ready(None) => return false,
                 Poll::Pending => return true,
-            }
-        }
-    }
-
-    fn poll_pack(&mut self, cx: &mut Context<'_>, feed: &mut dyn Feed) -> Poll<()> {
-        let Some(packing) = &mut self.packing else { return Poll::Ready(()) };
-        let begun = Instant::now();
-        loop {
-            if let Some(sending) = &mut packing.sending {
-                let sent = sending.as_mut().poll(cx);
-                if sent.is_pending() {
-                    if !self.blocking {
-                        return Poll::Pending;
-                    }
-                    pollster::block_on(sending);
-                }
-                packing.sending = None;
-            }
-            // Nobody takes parts any more: the run has failed, and its end says why.
-            if packing.input_over || packing.to.is_closed() {
-                self.packing = None;
-                return Poll::Ready(());
-            }
-            if packing.packer.chunks() % PACKED_PER_LOOK == 0 && !self.blocking && begun.elapsed() > SLICE {
-                cx.waker().wake_by_ref();
-                return Poll::Pending;
-            }
-            let mut pending = false;
-            let (limit, bytes_in) = (packing.limit, &mut self.bytes_in);
-            let input_over = &mut packing.input_over;
-            let part = packing.packer.push(|out| {
-                let start = out.len();
-                match feed.poll_encode(cx, limit, out) {
-                    Poll::Ready(Some(encoded)) => {
-                        *bytes_in += (out.len() - start) as u64;
-                        Some(encoded)
-                    }
-                    Poll::Ready(None) => {
-                        *input_over = true;
-                        None
-                    }
-                    Poll::Pending => {
-                        pending = true;
-                        None
-                    }
-                }
-            });
-            if pending {
-                return Poll::Pending;
-            }
-            if *input_over {
-                let packer = std::mem::replace(&mut packing.packer, Packer::new(1, None));
-                let (parts, layout) = packer.finish();
-                let to = packing.to.clone();
-                packing.sending = Some(Box::pin(async move {
-                    for part in parts {
-                        let _ = to.send(Packed::Part(part)).await;
-                    }
-                    let _ = to.send(Packed::Layout(layout)).await;
-                }));
-            } else if let Some(part) = part {
-                let to = packing.to.clone();
-                packing.sending = Some(Box::pin(async move { drop(to.send(Packed::Part(part)).await) }));
             }
         }
     }
@@ -389,6 +335,10 @@ impl Drop for Cloud {
         self.packing = None;
         self.wanted = None;
         self.deliveries.close();
+        if !self.cancels {
+            self.command(Command::Detach);
+            return;
+        }
         self.command(Command::Cancel("it was dropped".into()));
         // What has not begun is not begun; what runs is told to end before the program goes on, and perhaps away.
         let over = pin!(async { drop((&mut self.over).await) });

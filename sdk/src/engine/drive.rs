@@ -27,6 +27,9 @@ use crate::{
     },
 };
 
+/// From a worker's own deadline to Batch's.
+const DEADLINE_MARGIN: Duration = Duration::from_secs(120);
+
 /// Small objects that are read or written at a time.
 const AT_ONCE: usize = 8;
 
@@ -274,7 +277,8 @@ impl<'a> Driver<'a> {
             milli_vcpus: options.milli_vcpus,
             memory: options.memory,
             attempts: options.attempts,
-            attempt_timeout: options.worker_deadline,
+            // A worker ends by itself before Batch ends it.
+            attempt_timeout: options.worker_deadline.saturating_add(DEADLINE_MARGIN),
         }
     }
 

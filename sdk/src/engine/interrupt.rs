@@ -22,21 +22,29 @@ const INTERRUPTED: i32 = 130;
 /// SIGINT's bit in the masks of `/proc/self/status`.
 const SIGINT_BIT: u64 = 1 << (2 - 1);
 
-static ATTENDED: Mutex<Vec<(RunId, mpsc::UnboundedSender<Command>)>> = Mutex::new(Vec::new());
+static ATTENDED: Mutex<Vec<Interrupts>> = Mutex::new(Vec::new());
 
-/// From now on Ctrl-C cancels this run, until nobody takes its commands any more. A program that handles or ignores SIGINT
-/// by itself is left alone. To be called on the engine thread.
-pub(super) fn attend(run: RunId, commands: mpsc::UnboundedSender<Command>) {
-    static LISTEN: Once = Once::new();
-    let mut attended = ATTENDED.lock().unwrap_or_else(PoisonError::into_inner);
-    attended.retain(|(_, commands)| !commands.is_closed());
-    attended.push((run, commands));
-    drop(attended);
-    LISTEN.call_once(|| {
-        if !is_handled() {
-            tokio::task::spawn_local(listen());
-        }
-    });
+/// A run that Ctrl-C is to cancel.
+pub(super) struct Interrupts {
+    pub(super) run: RunId,
+    pub(super) commands: mpsc::UnboundedSender<Command>,
+}
+
+impl Interrupts {
+    /// From now on Ctrl-C cancels this run, until nobody takes its commands any more. A program that handles or ignores SIGINT
+    /// by itself is left alone. To be called on the engine thread.
+    pub(super) fn attend(self) {
+        static LISTEN: Once = Once::new();
+        let mut attended = ATTENDED.lock().unwrap_or_else(PoisonError::into_inner);
+        attended.retain(|run| !run.commands.is_closed());
+        attended.push(self);
+        drop(attended);
+        LISTEN.call_once(|| {
+            if !is_handled() {
+                tokio::task::spawn_local(listen());
+            }
+        });
+    }
 }
 
 /// Whether SIGINT already does something else than end the program.
@@ -53,15 +61,15 @@ fn is_handled() -> bool {
 async fn listen() {
     while tokio::signal::ctrl_c().await.is_ok() {
         let attended = std::mem::take(&mut *ATTENDED.lock().unwrap_or_else(PoisonError::into_inner));
-        let living: Vec<_> = attended.into_iter().filter(|(_, commands)| !commands.is_closed()).collect();
+        let living: Vec<_> = attended.into_iter().filter(|run| !run.commands.is_closed()).collect();
         if !living.is_empty() {
             say("interrupted: telling workers to stop; once more to leave them to themselves");
         }
-        for (_, commands) in &living {
+        for Interrupts { commands, .. } in &living {
             let _ = commands.send(Command::Cancel("it was interrupted by Ctrl-C".into()));
         }
         let ended = async {
-            for (run, commands) in &living {
+            for Interrupts { run, commands } in &living {
                 commands.closed().await;
                 say(&format!("run {run} is cancelled; `Run::attach` gives what was done"));
             }

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! cloud.rs    a run as the rest of the program sees it    opening.rs  outcome objects into chunks
+//! packing.rs  inputs on their way to the store
 //! launch.rs   from inputs to a closed run                 pack.rs     chunks into blocks and parts
 //! state.rs    what to do next: pure                       drive.rs    does it
 //! deliver.rs  outcomes on their way to the client         site.rs     store, compute and clock
@@ -21,6 +22,7 @@ mod interrupt;
 mod launch;
 mod opening;
 mod pack;
+mod packing;
 mod poll;
 #[cfg(test)]
 mod requests;

@@ -19,7 +19,7 @@ use crate::{
 const PART_BYTES: usize = 16 << 20;
 
 /// A worker holds a whole block, and reads one ahead. Only a single chunk may be larger.
-const BLOCK_BYTES: u64 = 64 << 20;
+const BLOCK_BYTES: u64 = 16 << 20;
 
 /// Of an input without a known end, so much is kept back: this many bytes, or chunks.
 const WINDOW_BYTES: u64 = 8 << 20;

@@ -11,7 +11,7 @@ use std::{
 
 use crate::{
     store::{Dir, Store},
-    wire::{Keys, Manifest, RunId, Stored},
+    wire::{Hash, Keys, Manifest, RunId, Stored},
 };
 
 /// So long a run can be looked at and attached to.
@@ -39,13 +39,15 @@ fn remove_old(folder: &Path, dir: &Dir, now: SystemTime) {
         } else if let Ok(Some(manifest)) = pollster::block_on(dir.get(&Keys::of(run).manifest(), None))
             && let Ok(manifest) = Manifest::from_object(&manifest)
         {
-            needed.insert(manifest.program.hash.to_string());
+            needed.insert(manifest.program.hash.0);
         }
     }
     for (name, path) in entries(&folder.join("programs")) {
-        let hash = name.to_string_lossy().trim_end_matches('=').to_string();
+        // Whatever else lies there is not ours.
+        let hash = name.to_str().and_then(|name| name.strip_suffix('=')).and_then(Hash::parse);
+        let Some(hash) = hash else { continue };
         let written = fs::metadata(&path).and_then(|file| file.modified());
-        if !needed.contains(&hash) && written.is_ok_and(|written| is_older(written, UNNEEDED, now)) {
+        if !needed.contains(&hash.0) && written.is_ok_and(|written| is_older(written, UNNEEDED, now)) {
             let _ = fs::remove_file(path);
         }
     }
@@ -85,12 +87,15 @@ mod tests {
             fs::create_dir_all(folder.path().join(format!("runs/{run}/in"))).unwrap();
         }
         fs::create_dir_all(folder.path().join("programs")).unwrap();
-        fs::write(folder.path().join("programs/00="), "unneeded").unwrap();
+        let unneeded = format!("{}=", Hash([7; 32]));
+        for program in [&unneeded, "the-user's-own"] {
+            fs::write(folder.path().join("programs").join(program), "old").unwrap();
+        }
 
         remove_old(folder.path(), &dir, now);
         assert_eq!(names(&folder.path().join("runs")), [young.to_string()]);
-        assert_eq!(names(&folder.path().join("programs")), ["00="]);
+        assert_eq!(names(&folder.path().join("programs")), [unneeded.as_str(), "the-user's-own"]);
         remove_old(folder.path(), &dir, now + 2 * UNNEEDED);
-        assert_eq!(names(&folder.path().join("programs")), [] as [&str; 0]);
+        assert_eq!(names(&folder.path().join("programs")), ["the-user's-own"]);
     }
 }

@@ -1,6 +1,6 @@
 //! Gets blocks: does what `decide.rs` says, in the store, until a block is claimed and its inputs are here.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
@@ -9,7 +9,7 @@ use super::{
     view::View,
     worker::{Trouble, Worker},
 };
-use crate::wire::{Block, Claim, Hash, Incarnation, Leaver, Left, Stored};
+use crate::wire::{Block, Claim, Hash, Incarnation, Left, Stored};
 
 /// A look whether the run goes on is good for so long: it costs as much time as a claim.
 const FRESH: Duration = Duration::from_secs(5);
@@ -82,8 +82,9 @@ impl Hunter {
                     }
                 }
                 Action::Look { homes } => {
-                    for home in homes {
-                        let start = self.view.home(home).start;
+                    let both = if homes[0] == homes[1] { &homes[..1] } else { &homes[..] };
+                    for home in both {
+                        let start = self.view.home(*home).start;
                         self.list_claims(&self.worker.keys.before_claims_of(start), false).await?;
                     }
                 }
@@ -163,29 +164,28 @@ impl Hunter {
         Ok(inputs)
     }
 
-    /// Whether the owners before this generation died with it, and over which chunks. A chunk is lost when it was the last
-    /// one begun in two generations that died.
+    /// Whether an owner before this generation died with it, and over which chunks. A chunk is lost when it was the last one
+    /// begun in two generations that died.
     async fn poison(&self, block: u32, generation: u32) -> Result<Option<Poison>, Trouble> {
-        let Some(owner) = self.owner(block, generation - 1).await? else { return Ok(None) };
-        let Some(left) = self.left(owner).await? else { return Ok(None) };
-        if left.by == Leaver::Itself {
-            return Ok(None);
-        }
-        let mut last_begun = std::collections::BTreeMap::new();
+        let mut last_begun = BTreeMap::new();
         for key in self.worker.list(&self.worker.keys.all_trying(block), "").await? {
             if let Some((generation, chunk)) = self.worker.keys.parse_trying(block, &key) {
                 // In key order, so the last chunk of a generation stays.
                 last_begun.insert(generation, chunk);
             }
         }
-        let mut deaths = std::collections::BTreeMap::<u32, u32>::new();
-        for (generation, chunk) in last_begun {
-            let Some(owner) = self.owner(block, generation).await? else { continue };
-            let died = self.left(owner).await?.is_some_and(|left| left.by != Leaver::Itself);
-            *deaths.entry(chunk).or_default() += u32::from(died);
+        let mut deaths = BTreeMap::<u32, u32>::new();
+        let mut poison = None;
+        for earlier in 0..generation {
+            let Some(owner) = self.owner(block, earlier).await? else { continue };
+            let Some(left) = self.left(owner).await?.filter(Left::is_suspicious) else { continue };
+            if let Some(chunk) = last_begun.get(&earlier) {
+                *deaths.entry(*chunk).or_default() += 1;
+            }
+            poison = Some(Poison { lost: Vec::new(), reason: left.reason });
         }
         let lost = deaths.into_iter().filter(|(_, deaths)| *deaths >= 2).map(|(chunk, _)| chunk).collect();
-        Ok(Some(Poison { lost, reason: left.reason }))
+        Ok(poison.map(|poison| Poison { lost, ..poison }))
     }
 
     async fn owner(&self, block: u32, generation: u32) -> Result<Option<Incarnation>, Trouble> {

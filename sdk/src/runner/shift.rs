@@ -27,6 +27,10 @@ use crate::{
 /// How often a worker looks whether its run was ended by a client.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
 
+/// How long a worker that is to stop waits for chunks that are running. After SIGTERM it has 30 s in all (Fargate and EC2,
+/// unless a definition says otherwise); what is not done by then is another's.
+const GRACE: Duration = Duration::from_secs(20);
+
 /// Outcomes of blocks that are being written while further blocks run.
 const PUBLISHING: usize = 4;
 
@@ -72,6 +76,8 @@ pub(crate) struct Shift<C> {
     look: Task<Result<bool, StoreError>>,
     deadline: Task<()>,
     end: Option<ShiftEnd>,
+    /// Ready when a worker that is to stop waits no longer.
+    grace: Option<Task<()>>,
     pace: Pace,
     timeline: Timeline,
     /// Processor time of each slot when it was last asked for.
@@ -116,6 +122,7 @@ impl<C: Crew> Shift<C> {
             noting: None,
             leaving: None,
             end: None,
+            grace: None,
             timeline: Timeline::default(),
             processor: Vec::new(),
             homes,
@@ -169,6 +176,10 @@ impl<C: Crew> Shift<C> {
             if let Some(reason) = self.hand.unreadable.take() {
                 return Poll::Ready(Err(Trouble::misfit(&self.worker.keys.manifest(), &reason)));
             }
+            let patient = self.grace.as_mut().is_none_or(|grace| grace.as_mut().poll(cx).is_pending());
+            if let Some(end) = self.end.filter(|_| !patient) {
+                return Poll::Ready(Ok(end));
+            }
             if self.crew_rests && self.publishing.is_empty() && self.leaving.is_none() {
                 return Poll::Ready(Ok(self.end.unwrap_or(ShiftEnd::Done)));
             }
@@ -181,6 +192,7 @@ impl<C: Crew> Shift<C> {
     /// No further chunk is begun, and others are told so at once: what is running may not come to its end.
     fn stop(&mut self, end: ShiftEnd) {
         self.end = Some(end);
+        self.grace = Some(self.worker.clock.sleep(GRACE));
         self.hand.stop();
         self.hunting = Hunting::Over;
         self.noting = None;
@@ -216,7 +228,6 @@ impl<C: Crew> Shift<C> {
                     };
                     self.pace.end_hunt(self.worker.clock.now());
                     self.record.bytes_in += claimed.inputs.len() as u64;
-                    self.record.stolen += u32::from(!self.homes.contains(&claimed.number));
                     self.hand.take(claimed, self.worker.incarnation);
                     self.hunting = Hunting::ReadingAhead(Box::pin(async move {
                         let read = hunter.read_ahead().await;
@@ -333,6 +344,7 @@ impl<C: Crew> Shift<C> {
                 (number, Created::Yes) => {
                     self.worker.release(number);
                     self.record.blocks += 1;
+                    self.record.stolen += u32::from(!self.homes.contains(&number));
                 }
                 (number, Created::Exists) => {
                     self.worker.release(number);

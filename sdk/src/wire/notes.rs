@@ -50,6 +50,9 @@ pub(crate) struct Claim {
     pub(crate) origin: Origin,
 }
 
+/// Losses that are Batch's own (AWS Batch user guide, "Automated job retries"): no chunk is to blame.
+const OWN_LOSSES: [&str; 3] = ["Host EC2", "Your Spot Task was interrupted", "its job has ended"];
+
 /// Who says that a worker will do nothing more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Leaver {
@@ -67,6 +70,14 @@ pub(crate) struct Left {
     pub(crate) by: Leaver,
     /// What is known of its end, for people.
     pub(crate) reason: String,
+}
+
+impl Left {
+    /// Whether what the worker ran may have been its death. It was not if the worker could still say so; nor if Batch starts it
+    /// again, which it does for the losses that are its own; nor if Batch names such a loss to a client.
+    pub(crate) fn is_suspicious(&self) -> bool {
+        self.by == Leaver::Client && !OWN_LOSSES.iter().any(|loss| self.reason.contains(loss))
+    }
 }
 
 /// `trying/<block>.<generation>.<chunk>`: this chunk is about to run, alone.
