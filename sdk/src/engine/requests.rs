@@ -300,7 +300,7 @@ impl Done {
         let told = workers.asked("create left");
         assert_eq!(workers.asked("create"), 2 * blocks + conflicts + records + told, "{all}");
         let heads = workers.asked("head");
-        assert!(heads >= 2 * (homes.min(records) + blocks + conflicts), "{all}");
+        assert!(heads >= 2 * homes.min(records), "{all}");
         assert!(heads <= 2 * (homes + blocks + conflicts + told), "{all}");
         let gets = workers.asked("get");
         assert!(gets >= blocks + records, "{all}");
@@ -343,7 +343,8 @@ fn alone_a_worker_asks_for_no_more_than_it_needs() {
     let done = run(10_000, 1, false, number);
     let (blocks, workers) = (done.blocks(), &done.workers);
     assert_eq!(workers.asked("create") - workers.asked("create left"), 2 * blocks + 1);
-    assert_eq!(workers.asked("head"), 2 + 2 * blocks);
+    // One look whether the run goes on is good for some seconds of claims.
+    assert_eq!(workers.asked("head"), 2);
     assert_eq!(workers.asked("get") - workers.asked("get rounds"), blocks + 1);
     assert!(workers.asked("list") <= 4);
     assert_eq!(workers.asked("look"), 0);

@@ -51,7 +51,7 @@ pub(crate) struct Claim {
 }
 
 /// Losses that are Batch's own (AWS Batch user guide, "Automated job retries"): no chunk is to blame.
-const OWN_LOSSES: [&str; 3] = ["Host EC2", "Your Spot Task was interrupted", "its job has ended"];
+const OWN_LOSSES: [&str; 2] = ["Host EC2", "Your Spot Task was interrupted"];
 
 /// Who says that a worker will do nothing more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
