@@ -109,6 +109,8 @@ mod run;
 mod runner;
 mod running;
 mod settings;
+#[cfg(test)]
+mod sim;
 mod stage;
 pub mod store;
 #[cfg(any(test, feature = "testing"))]

@@ -228,11 +228,11 @@ impl Cloud {
             match delivery {
                 Some(Delivery::Piece { first, bytes }) => self.opening.add(first, bytes).map_err(Box::new)?,
                 Some(Delivery::Missing { first, chunks, uncounted }) => {
-                    self.opening.add_missing(first, chunks, uncounted);
+                    self.opening.add_missing(first, chunks, uncounted).map_err(Box::new)?;
                 }
                 Some(Delivery::End(result)) => {
                     self.ended = true;
-                    result.map_err(Box::new)?;
+                    result.and_then(|()| self.opening.finish()).map_err(Box::new)?;
                 }
                 None => self.ended = true,
             }

@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use super::drive::Planned;
 use crate::{
     error::{Error, Result},
-    wire::{Block, Keys, Uncounted},
+    wire::{Block, Keys, Uncounted, Unreadable, outcome::split_header},
 };
 
 /// Outcomes are read in pieces of this size.
@@ -91,7 +91,8 @@ pub(crate) async fn deliver(
             }
         };
         let key = keys.out(block);
-        let first = blocks[block as usize].first;
+        let Block { first, chunks, .. } = blocks[block as usize];
+        check(&key, &bytes, block, chunks)?;
         for start in (0..).step_by(PIECE_BYTES as usize).skip(1) {
             let last = (bytes.len() as u64) < PIECE_BYTES;
             if to.send(Delivery::Piece { first, bytes }).await.is_err() {
@@ -112,6 +113,19 @@ async fn begin(planned: &Planned, keys: &Keys, next: Decided) -> Result<(Decided
         Decided::Missing(_) => Bytes::new(),
     };
     Ok((next, bytes))
+}
+
+/// Whether these are the outcomes of that block, and of all its chunks.
+fn check(key: &str, piece: &[u8], block: u32, chunks: u32) -> Result<()> {
+    let damaged = |reason| Unreadable::damaged("block of outcomes", reason);
+    let header = split_header(piece).and_then(|header| match header {
+        Some((header, _)) if (header.block, header.chunks) == (block, chunks) => Ok(()),
+        Some((header, _)) => {
+            Err(damaged(format!("it is of block {} with {} chunks", header.block, header.chunks)))
+        }
+        None => Err(damaged("it ends within its header".into())),
+    });
+    header.map_err(|error| Error::unreadable(key, &error))
 }
 
 async fn read(planned: &Planned, key: &str, start: u64) -> Result<Bytes> {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use futures_util::{
-    future::{Either, select},
+    future::{Either, select, try_join},
     stream::{FuturesUnordered, TryStreamExt},
 };
 use tokio::sync::mpsc;
@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use super::{
     deliver::Decided,
     site::Site,
-    state::{News, Order, Owned, State},
+    state::{Ending, News, Order, Owned, State},
 };
 use crate::{
     compute::{DESCRIBED_AT_ONCE, JobSpec, JobState},
@@ -108,8 +108,9 @@ impl<'a> Driver<'a> {
             self.tell();
             match &order {
                 Order::End => {
-                    for missing in closed.into_iter().flat_map(|closed| closed.uncounted) {
-                        let _ = self.decided.send(Decided::Missing(missing));
+                    // The closing note has the last word; what was told before is not told again.
+                    for decided in closed.iter().flat_map(|closed| decided(self.planned, closed)) {
+                        let _ = self.decided.send(decided);
                     }
                     return Ok(true);
                 }
@@ -129,13 +130,13 @@ impl<'a> Driver<'a> {
             if let News::ReadClosed(theirs) = &news {
                 closed.clone_from(theirs);
             }
-            if let News::Listed(blocks) = &news {
-                for block in blocks.iter().filter(|block| !self.state.is_done(**block)) {
+            order = self.state.advance(news, self.planned.site.clock.now());
+            if self.state.ending().is_none_or(|ending| *ending == Ending::Complete) {
+                for block in self.state.take_done() {
                     // Nobody listens when only the end of the run is of interest.
-                    let _ = self.decided.send(Decided::Done(*block));
+                    let _ = self.decided.send(Decided::Done(block));
                 }
             }
-            order = self.state.advance(news, self.planned.site.clock.now());
         }
     }
 
@@ -188,10 +189,6 @@ impl<'a> Driver<'a> {
         let wall = site.clock.wall();
         Ok(match order {
             Order::Intend { round, attempt, workers } => {
-                // What was ended on purpose is not to be repaired.
-                if round > 0 && self.is_ended().await? {
-                    return Ok(News::EndedElsewhere);
-                }
                 let intent = Intent { workers, at: wall };
                 News::Intended(site.create(&self.keys.intent(round, attempt), intent.to_object()).await?)
             }
@@ -237,8 +234,14 @@ impl<'a> Driver<'a> {
                 let keys = site.list(&self.keys.outs(), &after).await?;
                 News::Listed(keys.iter().filter_map(|key| self.keys.parse_out(key)).collect())
             }
-            Order::NoteCancelled { reason } => {
-                let note = Cancelled { at: wall, reason };
+            Order::Look => {
+                let (cancelled, closed) = (self.keys.cancelled(), self.keys.closed());
+                let closed = async { Ok(site.store.head(&closed).await?) };
+                let (cancelled, closed) = try_join(site.read(&cancelled), closed).await?;
+                News::Looked(cancelled, closed.is_some())
+            }
+            Order::NoteCancelled { kind, reason } => {
+                let note = Cancelled { at: wall, kind, reason };
                 let _ = site.create(&self.keys.cancelled(), note.to_object()).await?;
                 News::NotedCancelled
             }
@@ -255,12 +258,6 @@ impl<'a> Driver<'a> {
             Order::ReadClosed => News::ReadClosed(site.read(&self.keys.closed()).await?),
             Order::Wait(_) | Order::End => News::Waited,
         })
-    }
-
-    async fn is_ended(&self) -> Result<bool, Error> {
-        let store = &self.planned.site.store;
-        let cancelled = store.head(&self.keys.cancelled()).await?.is_some();
-        Ok(cancelled || store.head(&self.keys.closed()).await?.is_some())
     }
 
     fn spec(&self, round: u32, workers: u32) -> JobSpec {
@@ -284,7 +281,14 @@ impl<'a> Driver<'a> {
     /// Who has the newest claims of these blocks, and which of them are known to have left.
     async fn read_claims(&mut self, blocks: &[u32]) -> Result<Vec<Owned>, Error> {
         let site = &self.planned.site;
-        let wanted: BTreeSet<u32> = blocks.iter().copied().collect();
+        let mut wanted: BTreeSet<u32> = blocks.iter().copied().collect();
+        // Most jobs end because all is done, which was not listed yet: then there are no claims to look at.
+        for key in site.list(&self.keys.outs(), "").await? {
+            self.keys.parse_out(&key).map(|block| wanted.remove(&block));
+        }
+        if wanted.is_empty() {
+            return Ok(Vec::new());
+        }
         let mut newest: BTreeMap<u32, String> = BTreeMap::new();
         for key in site.list(&self.keys.claims(), "").await? {
             // In key order, so the highest generation of a block stays.
@@ -316,6 +320,15 @@ impl<'a> Driver<'a> {
         }
         Ok(owned)
     }
+}
+
+/// What a closed run's blocks came to: outcomes that count, and reasons for those that do not.
+pub(super) fn decided(planned: &Planned, closed: &Closed) -> impl Iterator<Item = Decided> {
+    let mut missing = closed.uncounted.iter().peekable();
+    (0..planned.manifest.block_count()).map(move |block| {
+        let next = missing.next_if(|missing| missing.block == block);
+        next.map_or(Decided::Done(block), |missing| Decided::Missing(missing.clone()))
+    })
 }
 
 /// Awaits all of them, a few at a time.

@@ -1,7 +1,7 @@
 //! From packed inputs to a closed run: everything a client does, without the user's types, in two futures that need
 //! nothing but a [`Site`].
 
-use std::sync::Arc;
+use std::{future::poll_fn, sync::Arc, task};
 
 use bytes::Bytes;
 use futures_util::{
@@ -11,7 +11,7 @@ use futures_util::{
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
-    deliver::{Decided, Delivery, deliver},
+    deliver::{Delivery, deliver},
     drive::{Command, Driver, Planned, Progress},
     pack::{Layout, Part},
     poll::Poll,
@@ -20,6 +20,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
+    store::{Created, Pending},
     wire::{
         Cancelled, Closed, Codec, Function, Hash, Keys, Manifest, Options, Program, RunId, SharedData,
         Stored, Unreadable,
@@ -62,7 +63,7 @@ pub(crate) struct Wires {
 pub(crate) struct Found {
     pub(crate) planned: Planned,
     pub(crate) rounds: Rounds,
-    pub(crate) cancelled: bool,
+    pub(crate) cancelled: Option<Cancelled>,
     pub(crate) closed: Option<Closed>,
 }
 
@@ -81,18 +82,28 @@ pub(crate) async fn plan(
         shared = Some(SharedData { codec, hash: Hash::of(&bytes) });
         let _ = site.create(&keys.shared(), bytes).await?;
     }
-    let mut storing = FuturesUnordered::new();
+    let mut storing: FuturesUnordered<Pending<'_, Result<Created>>> = FuturesUnordered::new();
     let layout = loop {
-        if storing.len() == STORING {
-            storing.next().await.transpose()?;
-        }
-        match packed.recv().await {
-            Some(Packed::Part(part)) => {
-                let (site, key) = (&site, keys.part(part.number));
-                storing.push(async move { site.create(&key, part.body).await });
+        // Parts are on their way to the store while the input makes the next one.
+        let next = poll_fn(|cx| {
+            if storing.len() < STORING
+                && let task::Poll::Ready(next) = packed.poll_recv(cx)
+            {
+                return task::Poll::Ready(Ok(Some(next)));
             }
-            Some(Packed::Layout(layout)) => break layout,
-            None => return Ok(None),
+            match storing.poll_next_unpin(cx) {
+                task::Poll::Ready(Some(stored)) => task::Poll::Ready(stored.map(|_| None)),
+                task::Poll::Ready(None) | task::Poll::Pending => task::Poll::Pending,
+            }
+        });
+        match next.await? {
+            Some(Some(Packed::Part(part))) => {
+                let (site, key) = (&site, keys.part(part.number));
+                storing.push(Box::pin(async move { site.create(&key, part.body).await }));
+            }
+            Some(Some(Packed::Layout(layout))) => break layout,
+            Some(None) => return Ok(None),
+            None => {}
         }
     };
     while storing.next().await.transpose()?.is_some() {}
@@ -127,7 +138,7 @@ pub(crate) async fn find(site: Site, run: RunId) -> Result<Found> {
     let object = site.store.get(&key, None).await?.ok_or(Error::NoRun { run })?;
     let manifest = Manifest::from_object(&object).map_err(|error| Error::unreadable(&key, &error))?;
     let rounds = site.rounds(&keys).await?;
-    let cancelled = site.read::<Cancelled>(&keys.cancelled()).await?.is_some();
+    let cancelled = site.read(&keys.cancelled()).await?;
     let closed = site.read(&keys.closed()).await?;
     let planned = Planned { site, manifest: Arc::new(manifest), hash: Hash::of(&object) };
     Ok(Found { planned, rounds, cancelled, closed })
@@ -181,16 +192,12 @@ async fn drive(planned: &Planned, state: State, first: Order, wires: Wires) -> R
 /// Outcomes that count, and reasons for those that do not: what came too late is not looked at.
 async fn deliver_closed(planned: &Planned, closed: &Closed, wires: Wires) -> Result<()> {
     let (decide, decided) = mpsc::unbounded_channel();
-    let mut missing = closed.uncounted.iter().peekable();
-    let blocks = planned.manifest.block_count();
-    for block in 0..blocks {
-        let next = missing.next_if(|missing| missing.block == block);
-        let next = next.map_or(Decided::Done(block), |missing| Decided::Missing(missing.clone()));
+    for next in super::drive::decided(planned, closed) {
         // The other end is right here.
         let _ = decide.send(next);
     }
     drop(decide);
-    let done = blocks - closed.uncounted.len() as u32;
+    let done = planned.manifest.block_count() - closed.uncounted.len() as u32;
     let progress = Progress { blocks_done: done, submitted: true, ending: true, ..Progress::default() };
     let _ = wires.progress.send(progress);
     match wires.wanted.await {

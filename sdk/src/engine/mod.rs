@@ -8,6 +8,7 @@
 //! interrupt.rs  Ctrl-C
 //! thread.rs   where all that happens                      status.rs   a look from outside
 //!                                                        poll.rs     how long to wait
+//! requests.rs   what a run costs in requests and objects: tests
 //! ```
 //!
 //! All but cloud.rs, interrupt.rs and thread.rs also runs in a simulation: nothing else here may start tasks or threads, or ask the
@@ -21,6 +22,8 @@ mod launch;
 mod opening;
 mod pack;
 mod poll;
+#[cfg(test)]
+mod requests;
 mod site;
 mod state;
 mod status;
@@ -32,3 +35,10 @@ pub(crate) use launch::{Request, find};
 pub(crate) use site::Site;
 pub(crate) use status::{runs, status};
 pub(crate) use thread::on_engine_thread;
+#[cfg(test)]
+pub(crate) use {
+    deliver::{Delivery, PIECES},
+    drive::Planned,
+    launch::{Packed, Wires, plan, resume, submit},
+    pack::Packer,
+};

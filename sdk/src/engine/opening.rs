@@ -64,7 +64,7 @@ impl Opening {
     /// # Errors
     /// When it is not a block of outcomes, or damaged.
     pub(crate) fn add(&mut self, first: u64, piece: Bytes) -> Result<()> {
-        if self.left > 0 && self.block == Some(first) {
+        if self.block == Some(first) {
             self.partial.extend_from_slice(&self.bytes[self.at..]);
             self.at = 0;
             if self.partial.is_empty() {
@@ -76,6 +76,7 @@ impl Opening {
             }
             return Ok(());
         }
+        self.finish()?;
         let damaged = |error: &Unreadable| unreadable(first, error);
         let header = split_header(&piece).map_err(|error| damaged(&error))?;
         let Some((header, rest)) = header else {
@@ -91,10 +92,32 @@ impl Opening {
         Ok(())
     }
 
-    pub(crate) fn add_missing(&mut self, first: u64, chunks: u32, uncounted: Uncounted) {
+    /// A block without outcomes, and why.
+    ///
+    /// # Errors
+    /// When the block before it is damaged.
+    pub(crate) fn add_missing(&mut self, first: u64, chunks: u32, uncounted: Uncounted) -> Result<()> {
+        self.finish()?;
         self.next = first;
         self.left = chunks;
         self.missing = Some(uncounted);
+        Ok(())
+    }
+
+    /// No further piece of the current block will come.
+    ///
+    /// # Errors
+    /// When it has too few bytes for its chunks, or too many.
+    pub(crate) fn finish(&mut self) -> Result<()> {
+        let Some(first) = self.block.take() else { return Ok(()) };
+        let what = "block of outcomes";
+        if self.left > 0 {
+            return Err(unreadable(first, &Unreadable::damaged(what, "it ends before its last chunk")));
+        }
+        if self.at < self.bytes.len() || !self.partial.is_empty() {
+            return Err(unreadable(first, &Unreadable::damaged(what, "it goes on after its last chunk")));
+        }
+        Ok(())
     }
 
     /// Makes the next chunk the current one; false if a further piece is needed.

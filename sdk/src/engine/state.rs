@@ -1,10 +1,10 @@
 //! One run as its client sees it, and what to do next: a pure transition function. `drive.rs` does what it orders.
 //!
 //! ```text
-//! intend -> submit -> note -> [ describe -> (failed -> claims -> bury) -> list -> wait ] -> end
-//!    ^        |  lost reply: search by name                 |                                |
-//!    |        +-- not found ---> intend again               |                                v
-//!    +------------- repair: the job is over, blocks are not-+        (cancelled) sweep terminate (wait list) close
+//! intend -> look -> submit -> note -> [ describe -> (failed -> claims -> bury) -> list -> look -> wait ] -> end
+//!    ^                |  lost reply: search by name                 |                                        |
+//!    |                +-- not found ---> intend again               |                                        v
+//!    +--------------------- repair: the job is over, blocks are not-+  (cancelled) reload sweep terminate (wait list) close
 //! ```
 
 use std::{
@@ -17,7 +17,7 @@ use crate::{
     compute::{Child, ComputeError, ComputeErrorKind, Job, JobId, JobState},
     failure::FailureKind,
     store::Created,
-    wire::{Closed, Incarnation, Origin, RunId, Submitted, Uncounted},
+    wire::{Cancelled, Closed, Incarnation, Origin, RunId, Submitted, Uncounted},
 };
 
 /// How often one round may be submitted when nobody knows whether it was.
@@ -77,8 +77,11 @@ pub(crate) enum Order {
     List {
         from: u32,
     },
+    /// See whether anybody has ended the run.
+    Look,
     Wait(Duration),
     NoteCancelled {
+        kind: FailureKind,
         reason: String,
     },
     Terminate {
@@ -95,8 +98,6 @@ pub(crate) enum Order {
 #[derive(Debug)]
 pub(crate) enum News {
     Intended(Created),
-    /// Another client has ended the run: no further round is to begin.
-    EndedElsewhere,
     Submitted(Result<JobId, ComputeError>),
     Found(Vec<Job>),
     NotedSubmitted(Created),
@@ -107,6 +108,8 @@ pub(crate) enum News {
     Claims(Vec<Owned>),
     Buried,
     Listed(Vec<u32>),
+    /// The note that it is to end, and whether it is closed.
+    Looked(Option<Cancelled>, bool),
     Waited,
     NotedCancelled,
     Terminated,
@@ -160,9 +163,19 @@ pub(crate) struct State {
     terms: Terms,
     done: Vec<bool>,
     done_count: u32,
+    /// Blocks that were listed before it is known whether the run goes on.
+    listed: Vec<u32>,
+    /// Blocks that are done since they were last taken, for whoever delivers them.
+    news: Vec<u32>,
     rounds: Vec<Round>,
+    /// Jobs that are told to end.
+    condemned: Vec<JobId>,
     phase: Phase,
     poll: Poll,
+    /// Jobs of claims that no known round counts on, and whether Batch has ended them.
+    strays: BTreeMap<JobId, bool>,
+    /// Claims that wait for what Batch says of such jobs.
+    claims: Vec<Owned>,
     cancel: Option<String>,
     ending: Option<Ending>,
     /// The last word on how many workers are in which state.
@@ -178,9 +191,8 @@ struct Round {
     ambiguous: bool,
     /// Batch has ended it, or knows it no more.
     over: bool,
-    /// Some worker was started.
-    started: bool,
-    since: Duration,
+    /// When it was last seen that a worker lives, or has done something.
+    alive: Duration,
     /// Workers that Batch calls failed.
     failed: BTreeMap<u32, Ended>,
     /// Why the run cannot go on, if it is that bad.
@@ -218,7 +230,8 @@ enum Phase {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Step {
     Noting,
-    Sweeping,
+    Reloading,
+    Sweeping { until: Duration },
     Terminating,
     Awaiting { until: Duration },
     Listing,
@@ -231,9 +244,14 @@ impl State {
         State {
             done: vec![false; terms.blocks as usize],
             done_count: 0,
+            listed: Vec::new(),
+            news: Vec::new(),
             rounds: Vec::new(),
+            condemned: Vec::new(),
             phase: Phase::Prepared,
             poll: terms.poll.clone(),
+            strays: BTreeMap::new(),
+            claims: Vec::new(),
             cancel: None,
             ending: None,
             workers: Vec::new(),
@@ -250,20 +268,22 @@ impl State {
     }
 
     /// The first order for a client that comes to a run which others have begun. `None` if nobody has submitted it.
-    pub(crate) fn resume(&mut self, rounds: Rounds, cancelled: bool, now: Duration) -> Option<Order> {
+    pub(crate) fn resume(
+        &mut self,
+        rounds: Rounds,
+        cancelled: Option<Cancelled>,
+        now: Duration,
+    ) -> Option<Order> {
         self.load(rounds, now);
-        if cancelled {
-            self.ending = Some(Ending::Cancelled);
-            return Some(self.sweep());
+        if let Some(cancelled) = cancelled {
+            return Some(self.follow_to_end(cancelled));
         }
         if self.rounds.is_empty() { None } else { Some(self.follow_last(now)) }
     }
 
     /// The first order for a run that is to end before it was submitted.
     pub(crate) fn cancel_prepared(&mut self, reason: String) -> Order {
-        self.ending = Some(Ending::Cancelled);
-        self.phase = Phase::Ending(Step::Noting);
-        Order::NoteCancelled { reason }
+        self.end_early(Ending::Cancelled, reason)
     }
 
     /// Ends the run at the next occasion.
@@ -285,6 +305,11 @@ impl State {
         self.ending.is_some() || (noted && !matches!(self.phase, Phase::Noting { .. }))
     }
 
+    /// The blocks that have become done since this was last asked. All of them count.
+    pub(crate) fn take_done(&mut self) -> Vec<u32> {
+        std::mem::take(&mut self.news)
+    }
+
     pub(crate) fn ending(&self) -> Option<&Ending> {
         self.ending.as_ref()
     }
@@ -302,21 +327,26 @@ impl State {
                 self.follow_last(now)
             }
             (Phase::Intending, News::Intended(Created::Exists)) => Order::Reload,
-            (Phase::Intending, News::EndedElsewhere) => {
-                self.rounds.pop();
-                self.ending = Some(Ending::Cancelled);
-                self.sweep()
+            (_, News::Looked(_, true)) => {
+                self.phase = Phase::Ending(Step::Closing);
+                self.ending.get_or_insert(Ending::Cancelled);
+                Order::ReadClosed
             }
-            (Phase::Intending, News::Intended(_)) => {
+            (_, News::Looked(Some(cancelled), false)) => self.follow_to_end(cancelled),
+            // Whoever ends the run reads the intents after saying so: one of the two sees the other.
+            (Phase::Intending, News::Intended(_)) | (Phase::Holding, News::Waited) => {
+                self.phase = Phase::Intending;
+                Order::Look
+            }
+            (Phase::Intending, News::Looked(None, false)) => {
                 self.phase = Phase::Submitting;
                 self.submit_order()
             }
             (Phase::Submitting, News::Submitted(answer)) => self.submitted(answer, now),
-            (Phase::Holding, News::Waited) => {
-                self.phase = Phase::Submitting;
-                self.submit_order()
+            (Phase::Searching { .. }, News::Waited) => Order::Look,
+            (Phase::Searching { .. }, News::Looked(None, false)) => {
+                Order::Find { names: vec![self.name(self.round())] }
             }
-            (Phase::Searching { .. }, News::Waited) => Order::Find { names: vec![self.name(self.round())] },
             (Phase::Searching { until }, News::Found(jobs)) => self.found(&jobs, until, now),
             (Phase::Noting { job }, News::NotedSubmitted(Created::Exists)) => {
                 self.last().ambiguous = true;
@@ -341,16 +371,14 @@ impl State {
         };
         match self.cancel.take() {
             Some(reason) if !matches!(self.phase, Phase::Ending(_) | Phase::Over) => {
-                self.ending = Some(Ending::Cancelled);
-                self.phase = Phase::Ending(Step::Noting);
-                Order::NoteCancelled { reason }
+                self.end_early(Ending::Cancelled, reason)
             }
             _ => order,
         }
     }
 
     fn begin_round(&mut self, workers: u32, now: Duration) -> Order {
-        self.rounds.push(Round { workers, since: now, ..Round::default() });
+        self.rounds.push(Round { workers, alive: now, ..Round::default() });
         self.intend()
     }
 
@@ -414,7 +442,7 @@ impl State {
 
     fn follow(&mut self, job: JobId, now: Duration) -> Order {
         self.last().job = Some(job.clone());
-        self.last().since = now;
+        self.last().alive = now;
         self.phase = Phase::Following;
         self.poll.reset();
         Order::Describe { jobs: vec![job] }
@@ -426,14 +454,27 @@ impl State {
             News::Terminated | News::Waited => {
                 Order::Describe { jobs: self.last().job.clone().into_iter().collect() }
             }
-            News::Described(jobs) => self.described(&jobs),
+            News::Described(jobs) if !self.claims.is_empty() => {
+                for (id, over) in &mut self.strays {
+                    *over |= jobs.iter().find(|job| job.id == *id).is_none_or(|job| job.state.is_terminal());
+                }
+                let owned = std::mem::take(&mut self.claims);
+                self.bury(owned)
+            }
+            News::Described(jobs) => self.described(&jobs, now),
             News::Failed(children) => {
                 self.note_failed(children);
                 self.read_claims()
             }
-            News::Claims(owned) => self.bury(owned),
+            News::Claims(owned) => self.claimed(owned),
             News::Buried => self.list(),
             News::Listed(blocks) => {
+                self.listed = blocks;
+                Order::Look
+            }
+            // What was listed before is among what counts, whoever ends the run from here on.
+            News::Looked(None, false) => {
+                let blocks = std::mem::take(&mut self.listed);
                 let news = self.note_done(blocks);
                 self.listed(news, now)
             }
@@ -441,7 +482,7 @@ impl State {
         }
     }
 
-    fn described(&mut self, jobs: &[Job]) -> Order {
+    fn described(&mut self, jobs: &[Job], now: Duration) -> Order {
         let round = self.last();
         let Some(id) = round.job.clone() else { return self.list() };
         let Some(job) = jobs.iter().find(|job| job.id == id) else {
@@ -453,9 +494,9 @@ impl State {
         };
         let failed = count(JobState::Failed) as usize;
         round.over = job.state.is_terminal();
-        round.started |= round.over
-            || [JobState::Starting, JobState::Running, JobState::Succeeded, JobState::Failed].map(count)
-                != [0; 4];
+        if [JobState::Starting, JobState::Running].map(count) != [0; 2] {
+            round.alive = now;
+        }
         let unread =
             failed > round.failed.len() || (job.state == JobState::Failed && round.failed.is_empty());
         self.workers = job.workers.clone();
@@ -492,6 +533,23 @@ impl State {
         Order::ReadClaims { blocks: (0..self.terms.blocks).filter(|block| !self.is_done(*block)).collect() }
     }
 
+    /// Jobs that no known round counts on may be another client's, of a later round: Batch says whether they live.
+    fn claimed(&mut self, owned: Vec<Owned>) -> Order {
+        for Owned { origin, left, .. } in &owned {
+            let is_known = |round: &Round| round.job.as_ref().is_some_and(|id| id.0 == origin.job);
+            if left.is_none() && !self.rounds.iter().any(is_known) {
+                self.strays.entry(JobId(origin.job.clone())).or_default();
+            }
+        }
+        let unsure: Vec<JobId> =
+            self.strays.iter().filter(|(_, over)| !**over).map(|(id, _)| id.clone()).collect();
+        if unsure.is_empty() {
+            return self.bury(owned);
+        }
+        self.claims = owned;
+        Order::Describe { jobs: unsure }
+    }
+
     /// Owners that Batch calls ended, and who have not said so themselves.
     fn bury(&mut self, owned: Vec<Owned>) -> Order {
         let mut dead = BTreeMap::new();
@@ -508,8 +566,10 @@ impl State {
                     Some(ended) if ended.attempts >= *attempt => Some(ended.reason.clone()),
                     _ => round.over.then(|| "its job has ended".to_string()),
                 },
-                // A job that the run does not count on; once its own are over, so is that.
-                None => self.rounds.iter().all(|round| round.over).then(|| "its job is not the run's".into()),
+                None => {
+                    let over = self.strays.get(&JobId(job.clone())).copied().unwrap_or(false);
+                    over.then(|| "its job has ended, which was not the run's".into())
+                }
             };
             if let Some(reason) = reason.filter(|_| owned.left.is_none()) {
                 dead.insert(owned.incarnation, format!("worker {index}: {reason}"));
@@ -530,6 +590,7 @@ impl State {
                 && !std::mem::replace(done, true)
             {
                 self.done_count += 1;
+                self.news.push(block);
             }
         }
         self.done_count > before
@@ -543,7 +604,9 @@ impl State {
         let terms = self.terms.clone();
         let missing = terms.blocks - self.done_count;
         let round = self.last();
-        round.started |= news;
+        if news {
+            round.alive = now;
+        }
         if round.over {
             let hopeless = |kind, reason| Ending::Hopeless { kind, reason };
             let ending = if let Some(misfit) = round.misfit.clone() {
@@ -557,8 +620,9 @@ impl State {
             };
             return self.conclude(ending);
         }
-        if !round.started && now.saturating_sub(round.since) > terms.start_within {
-            let reason = format!("no worker was started within {:?}", terms.start_within);
+        // Also when some have come and gone: those that wait for capacity keep the job from its end.
+        if now.saturating_sub(round.alive) > terms.start_within {
+            let reason = format!("no worker was there for {:?}", terms.start_within);
             return self.conclude(Ending::Hopeless { kind: FailureKind::NoCapacity, reason });
         }
         Order::Wait(self.poll.next(news))
@@ -566,22 +630,50 @@ impl State {
 
     fn conclude(&mut self, ending: Ending) -> Order {
         let cancel = self.cancel.take().filter(|_| ending != Ending::Complete);
-        self.ending = Some(if cancel.is_some() { Ending::Cancelled } else { ending });
-        match cancel {
-            Some(reason) => {
-                self.phase = Phase::Ending(Step::Noting);
-                Order::NoteCancelled { reason }
+        match (cancel, ending) {
+            (Some(reason), _) => self.end_early(Ending::Cancelled, reason),
+            (None, Ending::Hopeless { kind, reason }) => {
+                let said = reason.clone();
+                self.end_early(Ending::Hopeless { kind, reason }, said)
             }
-            None => self.sweep(),
+            (None, ending) => {
+                self.ending = Some(ending);
+                self.reload()
+            }
         }
     }
 
+    /// Nothing is listed for the last time before everybody can know that the run is to end. So what a client lists and
+    /// delivers before it knows is in that last list.
+    fn end_early(&mut self, ending: Ending, reason: String) -> Order {
+        let kind = match &ending {
+            Ending::Hopeless { kind, .. } => kind.clone(),
+            Ending::Complete | Ending::Cancelled => FailureKind::Cancelled,
+        };
+        self.ending = Some(ending);
+        self.phase = Phase::Ending(Step::Noting);
+        Order::NoteCancelled { kind, reason }
+    }
+
+    /// Another client has said that the run is to end.
+    fn follow_to_end(&mut self, Cancelled { kind, reason, .. }: Cancelled) -> Order {
+        self.ending = Some(match kind {
+            FailureKind::Cancelled => Ending::Cancelled,
+            kind => Ending::Hopeless { kind, reason },
+        });
+        self.reload()
+    }
+
+    /// Another client may have begun rounds meanwhile.
+    fn reload(&mut self) -> Order {
+        self.phase = Phase::Ending(Step::Reloading);
+        Order::Reload
+    }
+
     /// Jobs that nobody knows of carry the run's names.
-    fn sweep(&mut self) -> Order {
-        self.phase = Phase::Ending(Step::Sweeping);
-        let ambiguous =
-            (0u32..).zip(&self.rounds).filter(|(_, round)| round.ambiguous || round.job.is_none());
-        let names: Vec<String> = ambiguous.map(|(number, _)| self.name(number)).collect();
+    fn sweep(&mut self, until: Duration) -> Order {
+        self.phase = Phase::Ending(Step::Sweeping { until });
+        let names: Vec<String> = (0..self.rounds.len() as u32).map(|round| self.name(round)).collect();
         if names.is_empty() { self.terminate(&[]) } else { Order::Find { names } }
     }
 
@@ -595,28 +687,45 @@ impl State {
             Some(Ending::Hopeless { reason, .. }) => reason.chars().take(200).collect(),
             Some(Ending::Cancelled) | None => "cancelled".to_string(),
         };
-        Order::Terminate { jobs: jobs.into_iter().collect(), reason }
+        self.condemned = jobs.into_iter().collect();
+        Order::Terminate { jobs: self.condemned.clone(), reason }
     }
 
     fn end(&mut self, step: Step, news: News, now: Duration) -> Order {
         match (step, news) {
-            (Step::Noting, News::NotedCancelled) => self.sweep(),
-            (Step::Sweeping, News::Found(jobs)) => self.terminate(&jobs),
+            (Step::Noting, News::NotedCancelled) => self.reload(),
+            (Step::Reloading, News::Reloaded(rounds)) => {
+                let known: Vec<Option<JobId>> = self.rounds.iter().map(|round| round.job.clone()).collect();
+                self.load(rounds, now);
+                // One that was submitted and not noted yet.
+                for (round, job) in self.rounds.iter_mut().zip(known) {
+                    round.job = round.job.take().or(job);
+                }
+                self.sweep(now + self.terms.shows_within)
+            }
+            (Step::Sweeping { until }, News::Waited) => self.sweep(until),
+            (Step::Sweeping { until }, News::Found(jobs)) => {
+                // It may have been submitted, and not show up yet.
+                let hidden = (0..).zip(&self.rounds).any(|(number, round)| {
+                    let name = self.name(number);
+                    round.job.is_none() && !jobs.iter().any(|job| job.name == name)
+                });
+                if hidden && now < until && self.ending != Some(Ending::Complete) {
+                    return Order::Wait(self.terms.shows_within / SEARCHES);
+                }
+                self.terminate(&jobs)
+            }
             (Step::Terminating, News::Terminated) => {
                 if self.ending == Some(Ending::Complete) {
                     return self.close();
                 }
                 self.phase = Phase::Ending(Step::Awaiting { until: now + END_WITHIN });
                 self.poll.reset();
-                self.describe_living()
+                Order::Describe { jobs: self.condemned.clone() }
             }
-            (Step::Awaiting { .. }, News::Waited) => self.describe_living(),
+            (Step::Awaiting { .. }, News::Waited) => Order::Describe { jobs: self.condemned.clone() },
             (Step::Awaiting { until }, News::Described(jobs)) => {
-                for round in &mut self.rounds {
-                    let shown = round.job.as_ref().and_then(|id| jobs.iter().find(|job| job.id == *id));
-                    round.over |= shown.is_none_or(|job| job.state.is_terminal());
-                }
-                if now < until && self.rounds.iter().any(|round| !round.over) {
+                if now < until && jobs.iter().any(|job| !job.state.is_terminal()) {
                     Order::Wait(self.poll.next(false))
                 } else {
                     self.phase = Phase::Ending(Step::Listing);
@@ -634,11 +743,6 @@ impl State {
             }
             (step, news) => unreachable!("{news:?} while ending, {step:?}: each order has one answer"),
         }
-    }
-
-    fn describe_living(&self) -> Order {
-        let living = self.rounds.iter().filter(|round| !round.over).filter_map(|round| round.job.clone());
-        Order::Describe { jobs: living.collect() }
     }
 
     fn close(&mut self) -> Order {
@@ -664,7 +768,7 @@ impl State {
                 // Who intended twice does not know how often it was submitted.
                 ambiguous: intents > 1 || submitted.is_none(),
                 job: submitted.map(|submitted| JobId(submitted.job)),
-                since: now,
+                alive: now,
                 ..Round::default()
             })
             .collect();

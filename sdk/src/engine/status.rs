@@ -35,7 +35,7 @@ pub(crate) async fn status(site: Site, run: RunId) -> Result<Status> {
         let described = site.ask(async || site.compute.describe(&jobs).await).await?;
         let living = described.iter().any(|job| !job.state.is_terminal());
         workers = described.into_iter().flat_map(|job| job.workers).collect();
-        if found.cancelled {
+        if found.cancelled.is_some() {
             RunState::Cancelling
         } else if blocks_done == blocks {
             // Nobody was there to close it.

@@ -32,7 +32,7 @@ pub(crate) use crew::Crew;
 pub(crate) use process::{serve_worker, work_inside};
 pub(crate) use program::{OWN_PROGRAM, own_program};
 #[cfg(test)]
-pub(crate) use work::{exit, work};
+pub(crate) use work::work;
 #[cfg(test)]
-pub(crate) use worker::{Trouble, Worker};
+pub(crate) use worker::Worker;
 pub(crate) use worker::{list_all, random_id};

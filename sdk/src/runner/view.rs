@@ -94,6 +94,10 @@ impl View {
         }
     }
 
+    pub(crate) fn has_left(&self, incarnation: Incarnation) -> bool {
+        self.left.contains(&incarnation)
+    }
+
     pub(crate) fn anyone_left(&self) -> bool {
         !self.left.is_empty()
     }

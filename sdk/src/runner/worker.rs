@@ -12,7 +12,7 @@ use bytes::Bytes;
 use crate::{
     clock::Clock,
     error::Error,
-    store::{Created, Store, StoreError, WriteId},
+    store::{Created, Store, StoreError, StoreErrorKind, WriteId},
     wire::{Incarnation, Keys, Manifest, Origin, Stored, Unreadable},
 };
 
@@ -48,7 +48,11 @@ impl fmt::Display for Trouble {
 
 impl From<StoreError> for Trouble {
     fn from(error: StoreError) -> Trouble {
-        Trouble::Store(error)
+        match error.kind {
+            // No attempt will find it whole.
+            StoreErrorKind::Damaged => Trouble::misfit(&error.key, &error.reason),
+            _ => Trouble::Store(error),
+        }
     }
 }
 

@@ -101,6 +101,8 @@ pub(crate) struct Submitted {
 pub(crate) struct Cancelled {
     /// Milliseconds since 1970, for people.
     pub(crate) at: u64,
+    /// What blocks without outcomes are said to have come to.
+    pub(crate) kind: crate::failure::FailureKind,
     /// Why, for people: `cancelled`, `it went over its budget`.
     pub(crate) reason: String,
 }

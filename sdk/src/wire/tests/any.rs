@@ -48,7 +48,7 @@ pub(super) fn submissions() -> impl Strategy<Value = Submitted> {
 }
 
 pub(super) fn cancellations() -> impl Strategy<Value = Cancelled> {
-    any::<(u64, String)>().prop_map(|(at, reason)| Cancelled { at, reason })
+    (any::<(u64, String)>(), kinds()).prop_map(|((at, reason), kind)| Cancelled { at, kind, reason })
 }
 
 pub(super) fn kinds() -> impl Strategy<Value = FailureKind> {

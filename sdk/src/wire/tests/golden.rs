@@ -174,7 +174,8 @@ fn small_objects() {
     object("number", &Number { incarnation });
     object("intent", &Intent { workers: 100, at: 1_700_000_000_500 });
     object("submitted", &Submitted { job: origin().job, workers: 100 });
-    object("cancelled", &Cancelled { at: 1_700_000_008_000, reason: "it went over its budget".into() });
+    let kind = FailureKind::Cancelled;
+    object("cancelled", &Cancelled { at: 1_700_000_008_000, kind, reason: "it went over its budget".into() });
     object("closed", &closed());
     object("worker_record", &worker_record());
 }
