@@ -24,8 +24,8 @@ pub(crate) fn own_program() -> io::Result<Program> {
     if let Some(program) = OWN.get() {
         return Ok(*program);
     }
-    let bytes = std::fs::read(OWN_PROGRAM)?;
-    Ok(*OWN.get_or_init(|| Program { hash: Hash::of(&bytes), bytes: bytes.len() as u64 }))
+    let (hash, bytes) = Hash::of_all(File::open(OWN_PROGRAM)?)?;
+    Ok(*OWN.get_or_init(|| Program { hash, bytes }))
 }
 
 /// Makes sure that this process runs the program that the run was planned with: if it does not, it becomes that program,

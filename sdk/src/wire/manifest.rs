@@ -28,6 +28,24 @@ impl Hash {
         Hash(Sha256::digest(bytes).into())
     }
 
+    /// Of everything that is read, and how much that was. Holds little of it at a time: a program may be large.
+    pub(crate) fn of_all(mut from: impl std::io::Read) -> std::io::Result<(Hash, u64)> {
+        let mut hasher = Sha256::new();
+        let mut buffer = vec![0; 256 << 10];
+        let mut total = 0;
+        loop {
+            match from.read(&mut buffer) {
+                Ok(0) => return Ok((Hash(hasher.finalize().into()), total)),
+                Ok(length) => {
+                    hasher.update(&buffer[..length]);
+                    total += length as u64;
+                }
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
     /// From 64 hexadecimal digits, as `Display` writes them.
     pub(crate) fn parse(text: &str) -> Option<Hash> {
         let mut bytes = [0; 32];
