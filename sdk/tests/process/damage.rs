@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     bare::{Bare, DIR_HEADER, hash_of, put},
-    client::{Client, Part, Plan, Said},
+    client::{Client, Part, Plan, Said, said_here},
     place::{Place, Scratch},
     scene::prepared,
 };
@@ -26,8 +26,7 @@ type Spoil = fn(&mut Vec<u8>);
 
 fn attach(plan: &Plan) -> Said {
     let part = Part::Attach { run: plan.place.run().unwrap() };
-    let said = Client::start(plan, &part, 1).said_within(SOON);
-    said.unwrap_or_else(|| panic!("no word\n{}", plan.place.story()))
+    said_here(plan, &part, SOON).unwrap_or_else(|| panic!("no word\n{}", plan.place.story()))
 }
 
 /// A run that is done.
