@@ -118,7 +118,8 @@ pub struct Collect<S, T, G> {
 
 impl<T, G> Collect<Nothing, T, G> {
     /// Of a run that is under way.
-    pub(crate) fn of(typed: Box<TypedRun<Nothing>>) -> Collect<Nothing, T, G> {
+    pub(crate) fn of(mut typed: Box<TypedRun<Nothing>>) -> Collect<Nothing, T, G> {
+        typed.announce();
         Collect {
             stage: Stage::Running(typed),
             gathered: Gathered { values: Vec::new(), failures: Vec::new() },

@@ -166,6 +166,12 @@ impl Failure {
         self
     }
 
+    /// The same failure, of a slot that has another number where it is told of.
+    pub(crate) fn in_slot(mut self, slot: Option<usize>) -> Failure {
+        self.0.slot = slot;
+        self
+    }
+
     /// What looked like a kill was one for want of memory.
     pub(crate) fn turn_out_of_memory(&mut self) {
         self.0.kind = FailureKind::OutOfMemory;

@@ -268,8 +268,9 @@ impl Mock {
         Rules {
             seed: self.seed.unwrap_or_default(),
             start_delay: start_delay / 2..=start_delay,
-            spot_kill_rate: kills / 2.0,
-            host_loss_rate: kills / 2.0,
+            // Either may come, and then the earlier counts.
+            spot_kill_rate: 1.0 - (1.0 - kills).sqrt(),
+            host_loss_rate: 1.0 - (1.0 - kills).sqrt(),
             killed_within: Duration::from_secs(1),
             stop_grace: Duration::from_secs(2),
             throttle: self.throttle,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// Where to run: `inline` or `local`. Beats `cloud.toml`, loses to `.on(..)`.
+/// Where to run: `inline`, `local` or `mock`. Beats `cloud.toml`, loses to `.on(..)`.
 pub const BACKEND_VAR: &str = "CLOUD_BACKEND";
 
 /// How many slots a map may use; a positive number. Beats `cloud.toml`, loses to `.slots(..)`.

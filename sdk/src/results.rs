@@ -71,7 +71,8 @@ where
 
 impl<T> Values<Nothing, T> {
     /// Of a run that is under way.
-    pub(crate) fn of(typed: Box<TypedRun<Nothing>>) -> Values<Nothing, T> {
+    pub(crate) fn of(mut typed: Box<TypedRun<Nothing>>) -> Values<Nothing, T> {
+        typed.announce();
         Values(Details { stage: Stage::Running(typed), value: std::marker::PhantomData })
     }
 }

@@ -154,7 +154,12 @@ impl<O: Wire> Run<O> {
         }
         let manifest = manifest.clone();
         let cloud = Cloud::attach(found)?;
-        let running = Running::attached(cloud, &manifest, progress::reporter(settings.progress));
+        let running = Running::attached(
+            cloud,
+            &manifest,
+            settings.backend.name(),
+            progress::reporter(settings.progress),
+        );
         Ok(Run { id, typed: Box::new(TypedRun::attached(running)), site, output: PhantomData })
     }
 
@@ -231,7 +236,8 @@ where
         let (site, _) = site("start", self.plan.asked.backend.clone())?;
         let mut typed = TypedRun::start(self.source, self.plan, form)?;
         poll_fn(|cx| typed.poll_submitted(cx)).await?;
-        let running = typed.into_running();
+        let mut running = typed.into_running();
+        running.announce();
         let mut typed = Box::new(TypedRun::attached(running));
         let id = match typed.cloud() {
             Some(cloud) => cloud.run(),

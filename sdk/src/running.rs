@@ -43,6 +43,8 @@ pub(crate) struct Running {
     log: Log,
     fail_fast: bool,
     over: bool,
+    /// Backend and slots of a run whose start is not told yet.
+    untold: Option<(&'static str, usize)>,
 }
 
 enum Engine {
@@ -170,18 +172,36 @@ impl Running {
             log,
             fail_fast: plan.fail_fast,
             over: false,
+            untold: None,
         })
     }
 
     /// A run that is stored already, and under way or over.
-    pub(crate) fn attached(cloud: Cloud, manifest: &Manifest, reporter: Box<dyn Reporter>) -> Running {
+    pub(crate) fn attached(
+        cloud: Cloud,
+        manifest: &Manifest,
+        backend: &'static str,
+        reporter: Box<dyn Reporter>,
+    ) -> Running {
         let chunks = Some(manifest.chunks as usize);
+        let slots = manifest.homes.len() * manifest.options.slots as usize;
         Running {
             engine: Engine::Cloud(Box::new(cloud)),
             order: None,
             log: Log::new(reporter, chunks, manifest.label.clone()),
             fail_fast: false,
             over: false,
+            untold: Some((backend, slots)),
+        }
+    }
+
+    /// Its outcomes will be taken, so from here on it is told of.
+    pub(crate) fn announce(&mut self) {
+        if let Some((backend, slots)) = self.untold.take() {
+            self.log.begin(backend, slots);
+        }
+        if let Engine::Cloud(cloud) = &self.engine {
+            self.log.follow(cloud);
         }
     }
 

@@ -52,6 +52,11 @@ where
         self.running.cloud()
     }
 
+    /// See [`Running::announce`].
+    pub(crate) fn announce(&mut self) {
+        self.running.announce();
+    }
+
     /// In input order; before the first outcome.
     pub(crate) fn order(&mut self) {
         self.running.order();

@@ -9,7 +9,10 @@ use std::{
 };
 
 use async_io::Timer;
-use futures_util::future::{Either, select};
+use futures_util::{
+    future::{Either, select},
+    stream::StreamExt,
+};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
@@ -57,6 +60,8 @@ pub(crate) struct Cloud {
     opening: Opening,
     ended: bool,
     blocking: bool,
+    /// Wakes whoever waits: who polls also reports progress.
+    ticks: Timer,
     bytes_in: u64,
 }
 
@@ -142,6 +147,7 @@ impl Cloud {
             opening: Opening::new(slots),
             ended: false,
             blocking: false,
+            ticks: Timer::interval(REPORT_EVERY),
             bytes_in: 0,
         })
     }
@@ -185,6 +191,19 @@ impl Cloud {
     /// # Errors
     /// When the run cannot be followed any more, or never began.
     pub(crate) fn poll_next(
+        &mut self,
+        cx: &mut Context<'_>,
+        feed: &mut dyn Feed,
+        in_order: bool,
+    ) -> Poll<Halting<bool>> {
+        let next = self.poll_chunk(cx, feed, in_order);
+        if next.is_pending() && !self.blocking {
+            while self.ticks.poll_next_unpin(cx).is_ready() {}
+        }
+        next
+    }
+
+    fn poll_chunk(
         &mut self,
         cx: &mut Context<'_>,
         feed: &mut dyn Feed,
@@ -271,7 +290,8 @@ impl Cloud {
                 }
                 packing.sending = None;
             }
-            if packing.input_over {
+            // Nobody takes parts any more: the run has failed, and its end says why.
+            if packing.input_over || packing.to.is_closed() {
                 self.packing = None;
                 return Poll::Ready(());
             }
@@ -314,7 +334,6 @@ impl Cloud {
                 }));
             } else if let Some(part) = part {
                 let to = packing.to.clone();
-                // Without a receiver the run has failed, and its end says why.
                 packing.sending = Some(Box::pin(async move { drop(to.send(Packed::Part(part)).await) }));
             }
         }

@@ -145,7 +145,7 @@ impl Opening {
                     self.value_bytes += self.value.len() as u64;
                     Body::Value(codec)
                 }
-                outcome::Body::Failed(failure) => Body::Failed(failure),
+                outcome::Body::Failed(failure) => Body::Failed(failure.in_slot(slot)),
             };
             let (attempt, elapsed) = (u32::from(frame.attempt), frame.elapsed_nanos);
             if let Some(slot) = slot {

@@ -25,9 +25,10 @@ const BLOCK_BYTES: u64 = 64 << 20;
 const WINDOW_BYTES: u64 = 8 << 20;
 const WINDOW_CHUNKS: usize = 1 << 18;
 
-/// A block is this small a share of what one worker would still have to do. With 8, the last chunk to end is late by less
-/// than a tenth of the whole even if one chunk takes a hundred times the median.
-const SHARE: u64 = 8;
+/// A block is this small a share of what one worker would still have to do. With 16, all ends within a fifteenth of what
+/// single chunks would take, even if one chunk takes a hundred times the median (`sim/balance.rs`); with 8, its neighbours in
+/// the block wait so long behind it that it is a tenth.
+const SHARE: u64 = 16;
 
 /// Each block costs two writes and two reads, and up to a kilobyte of the client's memory. With thousands of workers blocks are
 /// made larger, to stay near this many.
@@ -269,7 +270,7 @@ mod tests {
     fn blocks_taper_to_single_chunks_and_are_few() {
         for expected in [None, Some(1_000_000)] {
             let blocks = check(&pack(8, expected, std::iter::repeat_n(3, 1_000_000)));
-            assert!(blocks.len() < 1000, "{}", blocks.len());
+            assert!(blocks.len() < 1500, "{}", blocks.len());
             assert!(blocks[blocks.len() - 64..].iter().all(|block| block.chunks == 1));
         }
     }

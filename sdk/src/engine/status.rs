@@ -37,6 +37,9 @@ pub(crate) async fn status(site: Site, run: RunId) -> Result<Status> {
         workers = described.into_iter().flat_map(|job| job.workers).collect();
         if found.cancelled.is_some() {
             RunState::Cancelling
+        } else if blocks_done == blocks {
+            // Nobody was there to close it.
+            RunState::Complete
         } else if living || jobs.is_empty() {
             RunState::Running
         } else {
@@ -67,7 +70,12 @@ pub(crate) async fn runs(site: Site) -> Result<Vec<RunId>> {
             .keys
             .iter()
             .filter_map(|folder| folder.strip_prefix(RUNS)?.strip_suffix('/')?.parse::<RunId>().ok());
-        runs.extend(ids);
+        for run in ids {
+            // Without a manifest there are only inputs of a map that was given up.
+            if site.store.head(&Keys::of(run).manifest()).await?.is_some() {
+                runs.push(run);
+            }
+        }
         match page.keys.last() {
             Some(last) if page.more => after.clone_from(last),
             _ => return Ok(runs),

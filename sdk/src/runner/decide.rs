@@ -1,7 +1,7 @@
 //! Which block next? Pure: all that a worker may know is in the [`View`], all chance comes from outside.
 //!
-//! Home blocks first, in their order. Then others': of two homes picked by chance the fuller one, its last block first, so
-//! that thief and owner meet only at the end. After three looks that showed nothing free, everything is listed once, and if
+//! Home blocks first, in their order, but for those of a home that is behind. Then others': of two homes picked by chance the
+//! fuller one, one of its larger blocks, but not the very next one, which is its owner's. After three looks that showed nothing free, everything is listed once, and if
 //! there is still nothing, there is nothing to do. A worker never waits for another.
 
 use super::view::View;
@@ -12,6 +12,12 @@ pub(crate) const FRUITLESS_LOOKS: u32 = 3;
 /// Claims read after one listing. With many workers at a run's end, nearly all that is claimed is still being worked on; what
 /// a sample misses, another worker or the client's repair will find.
 pub(crate) const READS: u32 = 16;
+
+/// A thief takes one of the first such share of what is free: they are larger than those behind them.
+const STOLEN_SHARE: usize = 3;
+
+/// A home that is so many blocks behind is helped by others, who then begin all blocks about in the order of their chunks.
+const BEHIND: u32 = 2;
 
 /// What to do next to get a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +48,8 @@ pub(crate) struct Hunt {
     looked: Option<[usize; 2]>,
     fruitless: u32,
     listing: Option<Listing>,
+    /// A home whose claims were just seen, in passing.
+    passed: Option<usize>,
 }
 
 /// Everything was listed, for this search.
@@ -56,7 +64,16 @@ impl Hunt {
     /// `home` may lie beyond the last: such a worker only steals.
     pub(crate) fn new(home: usize, view: &View) -> Hunt {
         let next_home = view.home(home).start;
-        Hunt { home, next_home, home_visited: false, prey: None, looked: None, fruitless: 0, listing: None }
+        Hunt {
+            home,
+            next_home,
+            home_visited: false,
+            prey: None,
+            looked: None,
+            fruitless: 0,
+            listing: None,
+            passed: None,
+        }
     }
 
     /// What was learned by listing everything is true for now only.
@@ -70,6 +87,22 @@ impl Hunt {
         self.home_visited |= view.home(self.home).contains(&block);
     }
 
+    /// Another home, to look at its claims while there is nothing else to do.
+    pub(crate) fn pass_by(&mut self, view: &View, mut random: impl FnMut(usize) -> usize) -> Option<usize> {
+        let others = view.homes().checked_sub(1).filter(|others| *others > 0 && self.home < view.homes())?;
+        let pick = random(others);
+        self.passed = Some(if pick >= self.home { pick + 1 } else { pick });
+        self.passed
+    }
+
+    /// The next block of a home that was passed and is behind this one's: its worker came late, or not at all.
+    fn left_behind(&mut self, view: &View) -> Option<u32> {
+        let home = view.home(self.passed.take()?);
+        let own = self.likely_next(view)? - view.home(self.home).start;
+        let block = home.clone().find(|block| view.is_free(*block))?;
+        (block - home.start + BEHIND <= own).then_some(block)
+    }
+
     /// The home block that would be claimed next, if nothing changes.
     pub(crate) fn likely_next(&self, view: &View) -> Option<u32> {
         (self.next_home..view.home(self.home).end).find(|block| view.is_free(*block))
@@ -77,6 +110,9 @@ impl Hunt {
 
     /// The next action, after the view has what the last one showed. `random(n)` is below `n`.
     pub(crate) fn next(&mut self, view: &View, mut random: impl FnMut(usize) -> usize) -> Action {
+        if let Some(block) = self.left_behind(view) {
+            return Action::Claim { block, generation: 0 };
+        }
         if let Some(block) = self.likely_next(view) {
             if std::mem::take(&mut self.home_visited) {
                 return Action::Look { homes: [self.home; 2] };
@@ -99,7 +135,11 @@ impl Hunt {
             }
         }
         if let Some(prey) = self.prey {
-            if let Some(block) = view.home(prey).rev().find(|block| view.is_free(*block)) {
+            let free: Vec<u32> = view.home(prey).filter(|block| view.is_free(*block)).collect();
+            // The very next one is probably its owner's.
+            let later = free.get(1..).filter(|later| !later.is_empty()).unwrap_or(&free);
+            if !later.is_empty() {
+                let block = later[random(later.len().div_ceil(STOLEN_SHARE))];
                 return Action::Claim { block, generation: 0 };
             }
             self.prey = None;

@@ -1,6 +1,6 @@
 //! Gets blocks: does what `decide.rs` says, in the store, until a block is claimed and its inputs are here.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
@@ -10,6 +10,9 @@ use super::{
     worker::{Trouble, Worker},
 };
 use crate::wire::{Block, Claim, Hash, Incarnation, Leaver, Left, Stored};
+
+/// A look whether the run goes on is good for so long: it costs as much time as a claim.
+const FRESH: Duration = Duration::from_secs(5);
 
 /// A block that is this worker's, with its inputs.
 #[derive(Debug)]
@@ -41,6 +44,10 @@ pub(crate) struct Hunter {
     hunt: Hunt,
     /// The inputs of a block that will probably be next.
     ahead: Option<(u32, Bytes)>,
+    /// When it was last seen that the run goes on.
+    looked: Duration,
+    /// When another home was last looked at in passing.
+    passed: Duration,
 }
 
 impl Hunter {
@@ -48,7 +55,9 @@ impl Hunter {
         let view = View::new(worker.manifest.home_ranges());
         let hunt = Hunt::new(number as usize, &view);
         let blocks = worker.manifest.blocks().copied().collect();
-        Hunter { worker, blocks, view, hunt, ahead: None }
+        // A worker looks when it arrives.
+        let looked = worker.clock.now();
+        Hunter { worker, blocks, view, hunt, ahead: None, looked, passed: looked }
     }
 
     /// The next block, claimed and read; `None` when nothing is free, or the run is over.
@@ -60,8 +69,12 @@ impl Hunter {
             let clock = &self.worker.clock;
             match self.hunt.next(&self.view, |below| (clock.random() % below as u64) as usize) {
                 Action::Claim { block, generation } => {
-                    if self.worker.is_over().await? {
-                        return Ok(None);
+                    let now = clock.now();
+                    if now.saturating_sub(self.looked) > FRESH {
+                        if self.worker.is_over().await? {
+                            return Ok(None);
+                        }
+                        self.looked = now;
                     }
                     if self.claim(block, generation).await? {
                         self.hunt.note_claimed();
@@ -102,6 +115,15 @@ impl Hunter {
         let Some(block) = self.hunt.likely_next(&self.view) else { return Ok(()) };
         if self.ahead.as_ref().is_none_or(|(ahead, _)| *ahead != block) {
             self.ahead = Some((block, self.read(block).await?));
+        }
+        let clock = Arc::clone(&self.worker.clock);
+        if clock.now().saturating_sub(self.passed) > FRESH
+            && let Some(home) =
+                self.hunt.pass_by(&self.view, |below| (clock.random() % below as u64) as usize)
+        {
+            self.passed = clock.now();
+            let start = self.view.home(home).start;
+            self.list_claims(&self.worker.keys.before_claims_of(start), false).await?;
         }
         Ok(())
     }

@@ -16,18 +16,21 @@ const MEMORY: f64 = 0.8;
 #[derive(Debug)]
 pub(crate) struct Pace {
     chunk: Option<Duration>,
+    /// When the last chunk was finished.
+    finished: Duration,
     hunt: Duration,
     hunt_began: Duration,
 }
 
 impl Default for Pace {
     fn default() -> Pace {
-        Pace { chunk: None, hunt: FIRST_GUESS, hunt_began: Duration::ZERO }
+        Pace { chunk: None, finished: Duration::ZERO, hunt: FIRST_GUESS, hunt_began: Duration::ZERO }
     }
 }
 
 impl Pace {
-    pub(crate) fn learn(&mut self, chunk: Duration) {
+    pub(crate) fn learn(&mut self, chunk: Duration, now: Duration) {
+        self.finished = now;
         self.chunk = Some(self.chunk.map_or(chunk, |before| blend(before, chunk)));
     }
 
@@ -40,11 +43,20 @@ impl Pace {
     }
 
     /// Whether to get another block, with so many chunks claimed that no slot has, and so many that slots have.
-    pub(crate) fn wants_block(&self, waiting: usize, outstanding: usize, slots: usize) -> bool {
+    pub(crate) fn wants_block(
+        &self,
+        waiting: usize,
+        outstanding: usize,
+        slots: usize,
+        now: Duration,
+    ) -> bool {
         if waiting == 0 && outstanding < slots {
             return true;
         }
-        let Some(chunk) = self.chunk else { return false };
+        // A chunk that is running may turn out to be the first long one after many quick ones.
+        let Some(chunk) = self.chunk.map(|chunk| chunk.max(now.saturating_sub(self.finished))) else {
+            return false;
+        };
         let work = chunk.mul_f64(waiting as f64 / slots as f64);
         chunk < self.hunt * LONG_CHUNK && work < self.hunt * 2
     }

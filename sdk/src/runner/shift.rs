@@ -197,7 +197,7 @@ impl<C: Crew> Shift<C> {
                 let now = self.worker.clock.now();
                 let room = self.publishing.len() < PUBLISHING;
                 let slots = self.worker.manifest.options.slots as usize;
-                if !room || !self.pace.wants_block(self.hand.waiting(), self.hand.outstanding(), slots) {
+                if !room || !self.pace.wants_block(self.hand.waiting(), self.hand.outstanding(), slots, now) {
                     self.hunting = Hunting::Resting(hunter);
                     return Ok(false);
                 }
@@ -286,13 +286,14 @@ impl<C: Crew> Shift<C> {
         let slot = raw.slot;
         let failed = matches!(raw.body, Body::Failed(_));
         let (complete, chunk) = self.hand.book(raw, value);
-        self.pace.learn(elapsed);
+        let now = self.worker.clock.now();
+        self.pace.learn(elapsed, now);
         if let Some(slot) = slot {
             let (processor, peak_memory) = self.used(slot, elapsed);
             self.timeline.note(&Finished {
                 chunk,
                 slot: slot as u32,
-                end: self.worker.clock.now() - self.started.0,
+                end: now - self.started.0,
                 elapsed,
                 processor,
                 peak_memory,

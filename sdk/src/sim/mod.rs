@@ -5,13 +5,15 @@
 //! executor.rs  processes: start, poll, kill  effect.rs    one call: under way, and struck by faults
 //! client.rs    a client and its owner        store.rs, compute.rs, retry.rs   the seams
 //! crew.rs      a worker's slots              audit.rs     what must hold
-//! sabotage.rs  rules broken on purpose       tests.rs     what runs in CI, and how to replay a seed
+//! sabotage.rs  rules broken on purpose       balance.rs   how evenly work is spread
+//! tests.rs     what runs in CI, and how to replay a seed
 //! ```
 //!
 //! A process is one future, and its death is that it is never polled again and that none of its calls goes out any more;
 //! calls that are on their way may still arrive.
 
 mod audit;
+mod balance;
 mod client;
 mod compute;
 mod crew;

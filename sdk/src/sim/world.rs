@@ -54,6 +54,7 @@ pub(super) enum Request {
 #[derive(Debug)]
 pub(super) struct Process {
     pub(super) name: String,
+    pub(super) started: Duration,
     pub(super) alive: bool,
     pub(super) effects: u32,
     /// It dies at this effect of its own.
@@ -170,7 +171,17 @@ impl Inner {
         // Some clocks are minutes wrong, in either direction.
         let wall = rng.i64(-300_000..300_000);
         self.log(format_args!("{name} starts"));
-        let process = Process { name, alive: true, effects: 0, crash, doomed: false, rng, monotonic, wall };
+        let process = Process {
+            name,
+            started: self.now,
+            alive: true,
+            effects: 0,
+            crash,
+            doomed: false,
+            rng,
+            monotonic,
+            wall,
+        };
         self.processes.push(process);
         self.processes.len() - 1
     }

@@ -49,7 +49,7 @@ fn a_wrong_value_names_itself_where_it_came_from_and_what_is_allowed() {
         ("CLOUD_SLOTS", "many", "a whole number from 1 to 1024"),
         ("CLOUD_SLOTS", "0", "a whole number from 1 to 1024"),
         ("CLOUD_SLOTS", "-1", "a whole number from 1 to 1024"),
-        ("CLOUD_BACKEND", "moon", "`inline` or `local`"),
+        ("CLOUD_BACKEND", "moon", "`inline`, `local` or `mock`"),
         ("CLOUD_PROGRESS", "loud", "`auto`, `bar`, `json` or `off`"),
     ];
     for (variable, value, allowed) in wrong {
@@ -94,10 +94,10 @@ fn a_file_in_the_directory_or_above_is_used_and_loses_to_the_environment() {
 fn what_is_wrong_with_a_file_is_named() {
     let wrong = [
         ("\nslots = \"many\"\n", "`slots` (FILE, line 2) is `many`, expected a whole number from 1 to 1024"),
-        ("backend = \"moon\"\n", "`backend` (FILE, line 1) is `moon`, expected `inline` or `local`"),
+        ("backend = \"moon\"\n", "`backend` (FILE, line 1) is `moon`, expected `inline`, `local` or `mock`"),
         (
             "slotz = 2\n",
-            "`FILE` cannot be used: `slotz` is no setting, expected one of `backend`, `slots`, `progress`",
+            "`FILE` cannot be used: `slotz` is no setting, expected one of `backend`, `slots`, `progress`, `mock`",
         ),
         ("slots = = 2\n", "`FILE` cannot be used: TOML parse error at line 1, column 9"),
     ];
