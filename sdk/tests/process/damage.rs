@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use crate::{
     bare::{Bare, DIR_HEADER, hash_of, put},
-    client::{Client, Part, Plan, Said},
-    place::{Place, Scratch, within},
+    client::{Client, Part, Plan, Said, said_here},
+    place::{Place, Scratch},
     scene::prepared,
 };
 
@@ -22,10 +22,11 @@ fn damage(file: &Path, change: impl FnOnce(&mut Vec<u8>)) {
     fs::write(file, [&whole[..24], &length, &object].concat()).unwrap();
 }
 
+type Spoil = fn(&mut Vec<u8>);
+
 fn attach(plan: &Plan) -> Said {
     let part = Part::Attach { run: plan.place.run().unwrap() };
-    let said = Client::start(plan, &part, 1).said_within(SOON);
-    said.unwrap_or_else(|| panic!("no word\n{}", plan.place.story()))
+    said_here(plan, &part, SOON).unwrap_or_else(|| panic!("no word\n{}", plan.place.story()))
 }
 
 /// A run that is done.
@@ -64,13 +65,13 @@ fn assert_misfit(spoil: fn(&Place)) {
         assert!(first && ended.1 == &json!(1), "{worker}");
     }
     assert!(!place.begun_any());
-    assert!(within(SOON, || place.processes().is_empty()));
+    assert!(place.is_left_within(SOON));
 }
 
 #[test]
 fn inputs_of_other_bytes() {
     assert_misfit(|place| {
-        damage(&place.object("in/000000"), |object| object.iter_mut().for_each(|byte| *byte ^= 1))
+        damage(&place.object("in/000000"), |object| object.iter_mut().for_each(|byte| *byte ^= 1));
     });
 }
 
@@ -129,7 +130,7 @@ fn a_damaged_manifest_and_a_newer_one() {
     let file = place.object("manifest");
     let whole = fs::read(&file).unwrap();
     let planned = hash_of(&whole[DIR_HEADER..]);
-    let spoiled: [(fn(&mut Vec<u8>), &str); 4] = [
+    let spoiled: [(Spoil, &str); 4] = [
         (|object| object[30] ^= 1, "checksum"),
         (|object| object.truncate(50), "checksum"),
         (|object| object[5] = 2, "a newer one wrote it"),

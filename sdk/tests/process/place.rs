@@ -175,6 +175,19 @@ impl Place {
         }
     }
 
+    /// True as soon as nobody is left, false when somebody still is after that time.
+    pub(crate) fn is_left_within(&self, time: Duration) -> bool {
+        // Each look reads all of `/proc`.
+        let begun = Instant::now();
+        while !self.processes().is_empty() {
+            if begun.elapsed() > time {
+                return false;
+            }
+            sleep(Duration::from_millis(50));
+        }
+        true
+    }
+
     pub(crate) fn all(&self, kind: Kind) -> Vec<i32> {
         self.processes().into_iter().filter(|(of, _)| *of == kind).map(|(_, pid)| pid).collect()
     }
@@ -235,8 +248,18 @@ pub(crate) fn signal(pid: i32, signal: Signal) {
 }
 
 pub(crate) fn runs(pid: i32) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit_once(") ").is_some_and(|(_, state)| !state.starts_with('Z'))
+    state(&format!("/proc/{pid}/stat")).is_some_and(|state| state != 'Z')
+}
+
+/// Whether all threads of a process have come to a stop, or are gone: a signal takes a moment.
+pub(crate) fn is_stopped(pid: i32) -> bool {
+    let threads = names(Path::new(&format!("/proc/{pid}/task")));
+    let states = threads.iter().filter_map(|thread| state(&format!("/proc/{pid}/task/{thread}/stat")));
+    states.into_iter().all(|state| matches!(state, 'T' | 'Z' | 'X'))
+}
+
+fn state(stat: &str) -> Option<char> {
+    fs::read_to_string(stat).ok()?.rsplit_once(") ")?.1.chars().next()
 }
 
 /// True as soon as `holds` does, false when it still does not after that time.

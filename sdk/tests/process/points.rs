@@ -160,10 +160,10 @@ const CLIENTS: [Point; 11] = [
     },
     Point {
         name: "the client, while it cancels",
-        plan: |plan| plan.hold = vec![5, 6],
+        plan: |plan| plan.hold = (0..16).collect(),
         part: Part::Cancel,
         moment: |place| {
-            let begun = place.runner_of(5).is_some() && place.runner_of(6).is_some();
+            let begun = place.runner_of(0).is_some() && place.runner_of(1).is_some();
             if begun && !place.0.join("cancel").exists() {
                 std::fs::write(place.0.join("cancel"), "").unwrap();
             }
@@ -290,9 +290,10 @@ const WORKERS: [Point; 10] = [
     },
     Point {
         name: "both workers at once",
-        plan: |plan| plan.hold = vec![5, 6],
-        moment: |place| place.runner_of(5).is_some() && place.runner_of(6).is_some(),
-        victims: &[Victim::WorkerOf(5), Victim::WorkerOf(6)],
+        plan: |plan| plan.hold = (0..16).collect(),
+        // Each begins at home.
+        moment: |place| place.runner_of(0).is_some() && place.runner_of(1).is_some(),
+        victims: &[Victim::WorkerOf(0), Victim::WorkerOf(1)],
         ..POINT
     },
 ];

@@ -3,8 +3,8 @@
 use std::{fs, time::Duration};
 
 use crate::{
-    client::{Client, Part, Plan, Said, value_of},
-    place::{Place, Scratch, within},
+    client::{Client, Part, Plan, Said},
+    place::{Place, Scratch},
 };
 
 /// How often workers were started.
@@ -33,10 +33,10 @@ fn check(chunks: u64, workers: usize, poison: &[u64], most_attempts: u64) {
     let mut well: Vec<u64> = place.outcomes().into_values().flatten().collect();
     well.sort_unstable();
     let others: Vec<u64> = (0..chunks).filter(|chunk| !poison.contains(chunk)).collect();
-    assert_eq!(well, others, "{}", value_of(0));
+    assert_eq!(well, others);
     let attempts = attempts(&place);
     assert!(attempts <= most_attempts, "{attempts} workers were started\n{}", place.story());
-    assert!(within(Duration::from_secs(5), || place.processes().is_empty()));
+    assert!(place.is_left_within(Duration::from_secs(5)));
     println!("{chunks} chunks on {workers} workers, poison {poison:?}: {attempts} workers were started");
 }
 

@@ -12,7 +12,7 @@ use smol::block_on;
 
 use crate::{
     client::{Client, Part, Plan, Said},
-    place::{Kind, Place, Scratch, runs, signal, within},
+    place::{Kind, Place, Scratch, is_stopped, runs, signal, within},
     points::{Point, Then, Victim},
 };
 
@@ -75,6 +75,8 @@ impl Scene {
         let victims: Vec<i32> =
             point.victims.iter().filter_map(|victim| victim.pid(&place, &client)).collect();
         victims.iter().for_each(|pid| signal(*pid, Signal::STOP));
+        let stopped = within(PATIENCE, || victims.iter().all(|pid| is_stopped(*pid)));
+        assert!(stopped, "{}: {victims:?} do not stop", point.name);
         let hit = victims.len() == point.victims.len() && !(point.passed)(&place);
         let mut scene = Scene { scratch, plan, client, victims };
         if !hit {
@@ -105,7 +107,10 @@ impl Scene {
             assert!(dead, "{}: {victims:?} live", point.name);
         }
         (point.after)(&place);
-        place.release();
+        // What waits would be done before anybody is told to end.
+        if point.then != Then::Cancelled {
+            place.release();
+        }
         let mut heir;
         let client = if point.victims.contains(&Victim::Client) {
             self.client.wait();
@@ -143,7 +148,7 @@ impl Scene {
             let again = place.calls(*chunk);
             assert_eq!(again, calls[chunk], "chunk {chunk} had its outcome: {}", context());
         }
-        assert!(within(GONE_WITHIN, || place.processes().is_empty()), "somebody is left: {}", context());
+        assert!(place.is_left_within(GONE_WITHIN), "somebody is left: {}", context());
     }
 }
 

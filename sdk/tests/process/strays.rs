@@ -11,12 +11,13 @@ use std::{
 };
 
 use cloud::RunState;
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::{
     bare::{Bare, put},
     client::{Client, Part, Plan, Said},
-    place::{Place, Scratch, within},
+    place::{Kind, Place, Scratch, signal, within},
     scene::{prepared, status},
 };
 
@@ -103,7 +104,7 @@ fn workers_of_a_second_job_go_home() {
     place.release();
     assert_eq!(client.said_within(SOON), Some(Said::Values(plan.values())), "{}", place.story());
     assert!((0..16).all(|chunk| place.calls(chunk) == 1), "{}", place.story());
-    assert!(within(SOON, || place.processes().is_empty()), "{}", place.story());
+    assert!(place.is_left_within(SOON), "{}", place.story());
 }
 
 /// A client may die after SubmitJob, before it says so; then the next one may submit once more, if it looks too early. Here
@@ -114,26 +115,21 @@ fn two_jobs_at_work_do_no_harm() {
     let place = scratch.place();
     let mut plan = Plan::new(place.clone(), 64, 2);
     plan.hold = (0..64).collect();
-    let (prepared, _) = (Client::start(&plan, &Part::Run, 0), ());
-    let mut first = prepared;
+    let mut first = Client::start(&plan, &Part::Run, 0);
     assert!(within(SOON, || place.has("rounds/000/submitted")));
-    rustix::process::kill_process(
-        rustix::process::Pid::from_raw(first.pid()).unwrap(),
-        rustix::process::Signal::KILL,
-    )
-    .unwrap();
+    signal(first.pid(), Signal::KILL);
     first.wait();
     // As if the client had died one step earlier.
     fs::remove_file(place.object("rounds/000/submitted")).unwrap();
     submit_again(&place);
-    assert!(within(SOON, || place.all(crate::place::Kind::Slot).len() == 4), "{}", place.story());
+    assert!(within(SOON, || place.all(Kind::Slot).len() == 4), "{}", place.story());
     sleep(Duration::from_millis(50));
     place.release();
     let part = Part::Attach { run: place.run().unwrap() };
     let said = Client::start(&plan, &part, 1).said_within(Duration::from_secs(20));
     assert_eq!(said, Some(Said::Values(plan.values())), "{}", place.story());
     assert_eq!(status(&place).state, RunState::Complete);
-    assert!(within(SOON, || place.processes().is_empty()), "{}", place.story());
+    assert!(place.is_left_within(SOON), "{}", place.story());
 }
 
 /// Sends the first job's SubmitJob once more, as a client would.
