@@ -25,5 +25,9 @@ mod worker;
 
 pub(crate) use assignment::Assignment;
 pub(crate) use crew::Crew;
+#[cfg(test)]
+pub(crate) use decide::{Action, Hunt};
+#[cfg(test)]
+pub(crate) use view::View;
 pub(crate) use work::{exit, work};
 pub(crate) use worker::{Trouble, Worker, list_all, random_id};

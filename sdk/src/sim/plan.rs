@@ -31,6 +31,8 @@ pub(super) struct Plan {
     /// How much of the time a new job may take to show up is used; up to 1.
     pub(super) find_lag: f64,
     pub(super) rules: Rules,
+    /// Batch does not tell workers their numbers.
+    pub(super) numberless: bool,
     /// How likely a container cannot be started.
     pub(super) stillborn: f64,
     /// How likely a worker dies at some effect of its own.
@@ -129,6 +131,7 @@ impl Plan {
             odds,
             find_lag: if rng.bool() { 1.0 } else { 0.0 },
             rules: rules(rng, batch_troubled, workers),
+            numberless: rng.u32(..3) == 0,
             stillborn: if batch_troubled && rng.bool() { 0.1 } else { 0.0 },
             worker_crash: if crashing { 0.2 + 0.8 * rng.f64() } else { 0.0 },
             zombie: if rng.bool() { 0.5 } else { 0.0 },
@@ -268,7 +271,11 @@ const CLIENT_CALLS: [Op; 31] = [
     Op::Terminate,
 ];
 
-const WORKER_CALLS: [Op; 24] = [
+const WORKER_CALLS: [Op; 28] = [
+    Op::Create(Thing::Number),
+    Op::Create(Thing::Number),
+    Op::List(Thing::Number),
+    Op::List(Thing::Number),
     Op::Create(Thing::Claim),
     Op::Create(Thing::Claim),
     Op::Create(Thing::Left),
