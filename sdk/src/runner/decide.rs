@@ -166,7 +166,7 @@ impl Listing {
         for block in view.blocks().skip(self.start as usize).chain(0..self.start) {
             let known = view.get(block);
             match known.generation {
-                _ if known.done => {}
+                _ if known.done || known.mine => {}
                 None => return Action::Claim { block, generation: 0 },
                 Some(generation) if view.is_orphan(block) => {
                     return Action::Claim { block, generation: generation + 1 };

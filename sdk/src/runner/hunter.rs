@@ -135,6 +135,7 @@ impl Hunter {
         // Unknown counts as ours: the block is then perhaps run twice, but never by nobody.
         let ours = self.worker.create(&key, claim.to_object()).await? != crate::store::Created::Exists;
         if ours {
+            self.view.note_mine(block);
             self.view.note_owner(block, generation, self.worker.incarnation);
             self.worker.hold(block);
         } else {

@@ -36,3 +36,8 @@ pub(crate) use work::work;
 #[cfg(test)]
 pub(crate) use worker::Worker;
 pub(crate) use worker::{list_all, random_id};
+#[cfg(test)]
+pub(crate) use {
+    decide::{Action, Hunt},
+    view::View,
+};

@@ -17,6 +17,8 @@ pub(crate) struct Known {
     pub(crate) owner: Option<Incarnation>,
     /// It has its outcomes.
     pub(crate) done: bool,
+    /// This worker has claimed it once: it does not run a block twice, whatever becomes of the claim.
+    pub(crate) mine: bool,
 }
 
 /// The blocks by home, and who has left.
@@ -66,7 +68,7 @@ impl View {
     /// Its owner has left without an outcome: the next generation may be claimed.
     pub(crate) fn is_orphan(&self, block: u32) -> bool {
         let known = self.get(block);
-        !known.done && known.owner.is_some_and(|owner| self.left.contains(&owner))
+        !known.done && !known.mine && known.owner.is_some_and(|owner| self.left.contains(&owner))
     }
 
     pub(crate) fn note_claim(&mut self, block: u32, generation: u32) {
@@ -85,6 +87,12 @@ impl View {
             && known.generation == Some(generation)
         {
             known.owner = Some(owner);
+        }
+    }
+
+    pub(crate) fn note_mine(&mut self, block: u32) {
+        if let Some(known) = self.blocks.get_mut(block as usize) {
+            known.mine = true;
         }
     }
 

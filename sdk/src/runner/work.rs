@@ -11,7 +11,7 @@ use super::{
 use crate::{
     clock::Clock,
     store::{Created, Store},
-    wire::{Claim, Hash, Leaver, Left, Manifest, Number, RoundKey, Stored, Submitted},
+    wire::{Claim, Hash, Leaver, Left, Manifest, Number, Origin, RoundKey, Stored, Submitted},
 };
 
 /// Exit codes of a worker, for `evaluateOnExit` and for people.
@@ -36,8 +36,8 @@ pub(crate) async fn work<C: Crew>(
     fit: impl AsyncFnOnce(&Worker) -> Result<C, Trouble>,
     stop: impl Future<Output = ()>,
 ) -> u8 {
-    let worker = match arrive(store, clock, &assignment).await {
-        Ok(Some(worker)) => Arc::new(worker),
+    let mut worker = match arrive(store, clock, &assignment).await {
+        Ok(Some(worker)) => worker,
         Ok(None) => return exit::DONE,
         Err(trouble) => return give_up(None, &trouble).await,
     };
@@ -46,11 +46,12 @@ pub(crate) async fn work<C: Crew>(
         Ok(crew) => crew,
         Err(trouble) => return give_up(Some(&worker), &trouble).await,
     };
-    let number = match begin(&worker, &assignment).await {
+    let number = match begin(&mut worker, &assignment).await {
         Ok(Some(number)) => number,
         Ok(None) => return exit::DONE,
         Err(trouble) => return give_up(Some(&worker), &trouble).await,
     };
+    let worker = Arc::new(worker);
     match Shift::new(Arc::clone(&worker), crew, number).run(stop).await {
         Ok(ShiftEnd::Done | ShiftEnd::Deadline | ShiftEnd::RunIsOver) => exit::DONE,
         Ok(ShiftEnd::Stopped) => exit::AGAIN,
@@ -75,31 +76,49 @@ async fn arrive(
 }
 
 /// Looks whether there is anything to do for a worker of this job, and finds its number. `None` if not.
-async fn begin(worker: &Worker, assignment: &Assignment) -> Result<Option<u32>, Trouble> {
-    if worker.is_over().await? || is_stray(worker).await? {
+async fn begin(worker: &mut Worker, assignment: &Assignment) -> Result<Option<u32>, Trouble> {
+    if worker.is_over().await? {
         return Ok(None);
     }
-    if worker.origin.attempt > 1 {
+    let alone = match standing(worker).await? {
+        Standing::Stray => return Ok(None),
+        Standing::Counted { workers } => workers == 1,
+        Standing::Unknown => worker.manifest.homes.len() <= 1,
+    };
+    let number = assignment.number.or(alone.then_some(0));
+    if number.is_none() {
+        // Nobody can tell whose next attempt it is.
+        worker.origin.index = Origin::NO_INDEX;
+    } else if worker.origin.attempt > 1 {
         bury_predecessors(worker).await?;
     }
-    match assignment.number {
+    match number {
         Some(number) => Ok(Some(number)),
-        None if worker.manifest.homes.len() <= 1 => Ok(Some(0)),
         None => claim_number(worker).await.map(Some),
     }
 }
 
+/// What a worker's job is to the run.
+enum Standing {
+    /// A round counts on it.
+    Counted { workers: u32 },
+    /// Every round counts on another.
+    Stray,
+    /// Some round has not said yet.
+    Unknown,
+}
+
 /// A submit whose reply was lost may have been sent again. The job that a round counts on is noted; the workers of another
 /// go home. Before that note is there, a worker cannot know, and works.
-async fn is_stray(worker: &Worker) -> Result<bool, Trouble> {
+async fn standing(worker: &Worker) -> Result<Standing, Trouble> {
     let mut intents = 0;
     let mut submitted = 0;
     for key in worker.list(&worker.keys.rounds(), "").await? {
         match worker.keys.parse_round(&key) {
             Some((_, RoundKey::Submitted)) => {
                 let note: Option<Submitted> = worker.read(&key).await?;
-                if note.is_some_and(|note| note.job == worker.origin.job) {
-                    return Ok(false);
+                if let Some(Submitted { workers, .. }) = note.filter(|note| note.job == worker.origin.job) {
+                    return Ok(Standing::Counted { workers });
                 }
                 submitted += 1;
             }
@@ -107,7 +126,7 @@ async fn is_stray(worker: &Worker) -> Result<bool, Trouble> {
             None => {}
         }
     }
-    Ok(submitted >= intents)
+    Ok(if submitted >= intents { Standing::Stray } else { Standing::Unknown })
 }
 
 /// Says for earlier attempts of the same child, which did not, that they are gone.
@@ -155,7 +174,7 @@ async fn claim_number(worker: &Worker) -> Result<u32, Trouble> {
 }
 
 /// Says why this worker ends, if it can still be said, and gives the exit code.
-async fn give_up(worker: Option<&Arc<Worker>>, trouble: &Trouble) -> u8 {
+async fn give_up(worker: Option<&Worker>, trouble: &Trouble) -> u8 {
     if let Some(worker) = worker {
         let left = Left { by: Leaver::Itself, reason: trouble.to_string() };
         // What cannot be written is found out by whoever looks for this worker.

@@ -307,8 +307,16 @@ impl Sim {
         let variable = |name: &str| {
             container.environment.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone())
         };
-        let assignment =
+        let mut assignment =
             Assignment::from_variables(variable).expect("the client tells workers all they need");
+        if plan.numberless {
+            let without = |name: &str| match name {
+                "AWS_BATCH_JOB_ARRAY_INDEX" => None,
+                "AWS_BATCH_JOB_ID" => variable(name).map(|id| id.split(':').take(1).collect()),
+                name => variable(name),
+            };
+            assignment = Assignment::from_variables(without).expect("a number is not needed");
+        }
         let (stop, stopped) = oneshot::channel();
         let clock: Arc<dyn Clock> = Arc::new(SimClock { world: Arc::clone(&self.world), pid });
         let store = sabotage::worker_store(&self.world, pid);

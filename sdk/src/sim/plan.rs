@@ -31,6 +31,8 @@ pub(super) struct Plan {
     /// How much of the time a new job may take to show up is used; up to 1.
     pub(super) find_lag: f64,
     pub(super) rules: Rules,
+    /// Batch does not tell workers their numbers.
+    pub(super) numberless: bool,
     /// How likely a container cannot be started.
     pub(super) stillborn: f64,
     /// How likely a worker dies at some effect of its own.
@@ -129,6 +131,7 @@ impl Plan {
             odds,
             find_lag: if rng.bool() { 1.0 } else { 0.0 },
             rules: rules(rng, batch_troubled, workers),
+            numberless: rng.u32(..3) == 0,
             stillborn: if batch_troubled && rng.bool() { 0.1 } else { 0.0 },
             worker_crash: if crashing { 0.2 + 0.8 * rng.f64() } else { 0.0 },
             zombie: if rng.bool() { 0.5 } else { 0.0 },
@@ -203,7 +206,7 @@ fn clients(rng: &mut Rng, calm: Duration, crashing: bool, cancelled: bool) -> Ve
         let some_time = |rng: &mut Rng| calm.mul_f64(rng.f64());
         clients.push(ClientPlan {
             at: if number == 0 { Duration::ZERO } else { some_time(rng) },
-            crash: (crashing && rng.u32(..4) > 0).then(|| crash(rng, &CLIENT_CALLS)),
+            crash: (crashing && rng.u32(..4) > 0).then(|| crash(rng, &CLIENT_CALLS, &RARE_CLIENT_CALLS)),
             cancel: (cancelled && rng.bool()).then(|| some_time(rng).mul_f64(rng.f64())),
             detach: (rng.u32(..10) == 0).then(|| some_time(rng)),
             wanted: if rng.u32(..10) == 0 { None } else { Some(rng.bool()) },
@@ -221,29 +224,27 @@ fn clients(rng: &mut Rng, calm: Duration, crashing: bool, cancelled: bool) -> Ve
 
 /// How a worker dies.
 pub(super) fn worker_crash(rng: &mut Rng) -> Crash {
-    crash(rng, &WORKER_CALLS)
+    crash(rng, &WORKER_CALLS, &RARE_WORKER_CALLS)
 }
 
-/// Dies at some call, or at one of a kind that is worth it.
-fn crash(rng: &mut Rng, calls: &[Op]) -> Crash {
+/// Dies at some call, or at one of a kind that is worth it, often at a rare one.
+fn crash(rng: &mut Rng, calls: &[Op], rare: &[Op]) -> Crash {
     let point = [Point::Before, Point::Applied, Point::Replied][rng.usize(..3)];
-    if rng.u32(..3) == 0 {
-        Crash { of: None, after: rng.u32(..50), point }
-    } else {
-        Crash { of: Some(calls[rng.usize(..calls.len())]), after: rng.u32(..4) / 3, point }
-    }
+    let (of, after) = match rng.u32(..4) {
+        0 => (None, rng.u32(..50)),
+        1 => (Some(rare[rng.usize(..rare.len())]), 0),
+        _ => (Some(calls[rng.usize(..calls.len())]), rng.u32(..4) / 3),
+    };
+    Crash { of, after, point }
 }
 
-const CLIENT_CALLS: [Op; 31] = [
-    Op::Create(Thing::Part),
+const CLIENT_CALLS: [Op; 24] = [
     Op::Create(Thing::Part),
     Op::Create(Thing::Manifest),
     Op::Create(Thing::Intent),
     Op::Create(Thing::Submitted),
     Op::Create(Thing::Left),
     Op::Create(Thing::Cancelled),
-    Op::Create(Thing::Cancelled),
-    Op::Create(Thing::Closed),
     Op::Create(Thing::Closed),
     Op::Get(Thing::Manifest),
     Op::Get(Thing::Submitted),
@@ -258,23 +259,27 @@ const CLIENT_CALLS: [Op; 31] = [
     Op::List(Thing::Left),
     Op::List(Thing::Out),
     Op::Submit,
-    Op::Submit,
-    Op::Find,
     Op::Find,
     Op::Describe,
     Op::Children,
-    Op::Children,
-    Op::Terminate,
     Op::Terminate,
 ];
 
-const WORKER_CALLS: [Op; 24] = [
-    Op::Create(Thing::Claim),
+/// Few clients of few seeds come to these.
+const RARE_CLIENT_CALLS: [Op; 5] = [
+    Op::Create(Thing::Part),
+    Op::Create(Thing::Cancelled),
+    Op::Create(Thing::Closed),
+    Op::Children,
+    Op::Terminate,
+];
+
+const WORKER_CALLS: [Op; 20] = [
+    Op::Create(Thing::Number),
+    Op::List(Thing::Number),
     Op::Create(Thing::Claim),
     Op::Create(Thing::Left),
     Op::Create(Thing::Trying),
-    Op::Create(Thing::Trying),
-    Op::Create(Thing::Out),
     Op::Create(Thing::Out),
     Op::Create(Thing::Record),
     Op::Get(Thing::Manifest),
@@ -283,16 +288,22 @@ const WORKER_CALLS: [Op; 24] = [
     Op::Get(Thing::Left),
     Op::Get(Thing::Part),
     Op::Head(Thing::Cancelled),
-    // Only a lost reply leads to these two.
     Op::Head(Thing::Claim),
-    Op::Head(Thing::Claim),
-    Op::Head(Thing::Out),
     Op::Head(Thing::Out),
     Op::List(Thing::Intent),
     Op::List(Thing::Claim),
     Op::List(Thing::Left),
     Op::List(Thing::Out),
     Op::List(Thing::Trying),
+];
+
+/// Only lost replies, missing numbers and deaths lead to these.
+const RARE_WORKER_CALLS: [Op; 6] = [
+    Op::Head(Thing::Claim),
+    Op::Head(Thing::Out),
+    Op::Create(Thing::Number),
+    Op::List(Thing::Number),
+    Op::Create(Thing::Trying),
     Op::List(Thing::Trying),
 ];
 

@@ -123,13 +123,16 @@ fn whatever_happens_a_run_keeps_its_promises() {
 /// Every fault must have struck every kind of call that it can strike.
 fn wanted() -> Vec<(Fault, Op)> {
     use Op::{Children, Create, Describe, Find, Get, Head, List, Submit, Terminate};
-    use Thing::{Cancelled, Claim, Closed, Intent, Left, Manifest, Out, Part, Record, Submitted, Trying};
-    let things = [Part, Manifest, Intent, Submitted, Claim, Left, Trying, Out, Record, Cancelled, Closed];
+    use Thing::{
+        Cancelled, Claim, Closed, Intent, Left, Manifest, Number, Out, Part, Record, Submitted, Trying,
+    };
+    let things =
+        [Part, Manifest, Intent, Submitted, Number, Claim, Left, Trying, Out, Record, Cancelled, Closed];
     let creates = things.map(Create).to_vec();
     let reads = [
         [Part, Manifest, Submitted, Claim, Left, Out, Cancelled, Closed].map(Get).to_vec(),
         [Cancelled, Closed, Claim, Out].map(Head).to_vec(),
-        [Intent, Claim, Left, Out, Trying].map(List).to_vec(),
+        [Intent, Number, Claim, Left, Out, Trying].map(List).to_vec(),
     ]
     .concat();
     let calls = vec![Submit, Find, Describe, Children, Terminate];

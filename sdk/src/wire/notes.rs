@@ -37,10 +37,15 @@ impl FromStr for Incarnation {
 pub(crate) struct Origin {
     /// The job as submitted (an array's parent).
     pub(crate) job: String,
-    /// Within the array, 0 for a job with one worker.
+    /// Within the array, 0 for a job with one worker; [`Origin::NO_INDEX`] where Batch did not say.
     pub(crate) index: u32,
     /// Batch's count, from 1.
     pub(crate) attempt: u32,
+}
+
+impl Origin {
+    /// The index of nobody: workers that were told none must not be taken for each other.
+    pub(crate) const NO_INDEX: u32 = u32::MAX;
 }
 
 /// `claims/<block>.<generation>`: this worker runs the block.
