@@ -142,6 +142,13 @@ pub enum Error {
         reason: String,
     },
 
+    /// A run was stored and never submitted, since its client was killed in between.
+    #[error("run `{run}` was never submitted")]
+    Prepared {
+        /// The run.
+        run: RunId,
+    },
+
     /// This program cannot be handed on to workers.
     #[error("this program cannot be run elsewhere: {reason}")]
     Program {
@@ -206,6 +213,7 @@ impl Error {
             ),
             Error::DuplicateName { .. } => Some("give one of them another `name`"),
             Error::NoRun { .. } | Error::NoRunId { .. } => Some("`cloud::runs()` lists the runs there are"),
+            Error::Prepared { .. } => Some("call `.submit()` on the attached run first, or `.cancel()` it"),
             Error::OtherOutput { .. } => Some("attach as `Run::<ThatType>::attach(id)`"),
             Error::OtherProgram { .. } => Some(
                 "attach with the build that started it: the bytes of its values may mean something else here",

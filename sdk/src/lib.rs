@@ -130,7 +130,7 @@ pub use map::{Every, Map, One, Outcomes, call, map, map_with, try_map, try_map_w
 pub use mock::Mock;
 pub use results::{Blocking, Details, Value, Values};
 pub use role::{init, init_with};
-pub use run::{Run, RunState, Status, runs, runs_on};
+pub use run::{Run, RunState, Status, cancel, cancel_on, runs, runs_on, status, status_on};
 pub use settings::Backend;
 pub use wire::RunId;
 

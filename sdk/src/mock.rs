@@ -37,6 +37,10 @@ const MILLION: f64 = 1e6;
 /// processes, and find their work in the store. Only the places differ from AWS, so what works here works there: for tests,
 /// for CI, for rehearsals. Costs nothing, needs no account.
 ///
+/// As there, nothing is begun before the last input is packed, so an endless input never ends; and workers inherit little: the
+/// working directory is `/`, of the environment they have `PATH`, `HOME`, `USER`, `LANG`, `LC_ALL`, `TZ`, `TMPDIR`, `LD_LIBRARY_PATH`,
+/// `RUST_BACKTRACE` and what `.env(..)` gives. What they print goes to `batch/logs` in the folder.
+///
 /// Made by [`Backend::mock`]; whatever is not said here comes from `CLOUD_MOCK`, else `mock` in `cloud.toml`, as
 /// `seed=7,spot_kill_rate=0.2`.
 ///
@@ -82,7 +86,7 @@ pub struct Mock {
 
 /// A store and a Batch in this process, made when they are first used.
 #[derive(Debug, Clone, Default)]
-struct InMemory(Arc<OnceLock<Site>>);
+struct InMemory(Arc<OnceLock<(Arc<dyn Store>, Inside)>>);
 
 impl PartialEq for InMemory {
     fn eq(&self, other: &InMemory) -> bool {
@@ -209,13 +213,8 @@ impl Mock {
         if !is_initialised() {
             return Err(Error::NotInitialised);
         }
-        if let Some(InMemory(site)) = &self.memory {
-            if site.get().is_none() {
-                let made = self.site_in_memory()?;
-                // Another thread may have been first; then that one's it is.
-                let _ = site.set(made);
-            }
-            return Ok(site.get().expect("it was just set, by whomever").clone());
+        if let Some(InMemory(made)) = &self.memory {
+            return self.site_in_memory(made);
         }
         let folder = self.folder()?;
         let unusable = |error: String| Error::Folder { path: folder.clone(), reason: error };
@@ -235,17 +234,22 @@ impl Mock {
         })
     }
 
-    fn site_in_memory(&self) -> Result<Site> {
-        let store: Arc<dyn Store> = Arc::new(Memory::new());
-        let workers_store = Arc::clone(&store);
-        let compute = Inside::new(self.rules(), move |container, stop| {
-            let store = Arc::clone(&workers_store);
-            Box::pin(async move { work_inside(store, &container.environment, stop.told()).await.into() })
-        });
-        let compute = compute.map_err(|error| Error::Program { reason: error.to_string() })?;
+    fn site_in_memory(&self, made: &OnceLock<(Arc<dyn Store>, Inside)>) -> Result<Site> {
+        if made.get().is_none() {
+            let store: Arc<dyn Store> = Arc::new(Memory::new());
+            let workers_store = Arc::clone(&store);
+            let batch = Inside::new(self.rules(), move |container, stop| {
+                let store = Arc::clone(&workers_store);
+                Box::pin(async move { work_inside(store, &container.environment, stop.told()).await.into() })
+            });
+            let batch = batch.map_err(|error| Error::Program { reason: error.to_string() })?;
+            // Another thread may have been first; then that one's it is.
+            let _ = made.set((store, batch));
+        }
+        let (store, batch) = made.get().expect("it was just set, by whomever");
         Ok(Site {
-            store,
-            compute: Arc::new(compute),
+            store: Arc::clone(store),
+            compute: Arc::new(batch.with_rules(self.rules())),
             clock: Arc::new(SystemClock::new()),
             location: StoreLocation::Memory,
         })

@@ -120,7 +120,9 @@ impl Reporter for Bar {
             }
             Event::Progress { done, failed, chunks } => self.progress(*done, *failed, *chunks),
             Event::Warning { .. } => warnings_only(event),
-            Event::Submitted { .. } | Event::ChunkFailed { .. } => {}
+            // To attach to, should this program be lost.
+            Event::Submitted { run } => write_to_screen(format!("run {run}\n").as_bytes()),
+            Event::ChunkFailed { .. } => {}
             Event::Finished { summary } => {
                 if self.bar.is_some() {
                     self.progress(summary.chunks, summary.failed, Some(summary.chunks));

@@ -266,6 +266,48 @@ pub async fn runs_on(backend: impl Into<Backend>) -> Result<Vec<RunId>> {
     on_engine_thread(move || engine::runs(site)).await
 }
 
+/// Where a run is now, on the backend that `CLOUD_BACKEND` or `cloud.toml` says. Looks only: nothing is repaired, and the
+/// program need not be the one that started it.
+///
+/// # Errors
+/// [`Error::NoRun`], or when store or Batch give no answer.
+pub async fn status(id: RunId) -> Result<Status> {
+    let (site, _) = site("status", None)?;
+    on_engine_thread(move || engine::status(site, id)).await
+}
+
+/// [`status`] on this backend.
+///
+/// # Errors
+/// As for `status`.
+pub async fn status_on(backend: impl Into<Backend>, id: RunId) -> Result<Status> {
+    let (site, _) = site("status", Some(backend.into()))?;
+    on_engine_thread(move || engine::status(site, id)).await
+}
+
+/// Ends a run of whatever program, on the backend that `CLOUD_BACKEND` or `cloud.toml` says; gives where it is then.
+///
+/// # Errors
+/// As for [`Run::cancel`], and [`Error::NoRun`].
+pub async fn cancel(id: RunId) -> Result<Status> {
+    end(site("cancel", None)?.0, id).await
+}
+
+/// [`cancel`] on this backend.
+///
+/// # Errors
+/// As for `cancel`.
+pub async fn cancel_on(backend: impl Into<Backend>, id: RunId) -> Result<Status> {
+    end(site("cancel", Some(backend.into()))?.0, id).await
+}
+
+async fn end(site: Site, id: RunId) -> Result<Status> {
+    let at = site.clone();
+    let found = on_engine_thread(move || engine::find(at, id)).await?;
+    Cloud::attach(found)?.cancel("cancelled").await?;
+    on_engine_thread(move || engine::status(site, id)).await
+}
+
 /// Where runs of this backend are.
 fn site(option: &'static str, backend: Option<Backend>) -> Result<(Site, Settings)> {
     let settings = Settings::resolve(&Asked { backend, slots: None })?;

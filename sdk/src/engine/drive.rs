@@ -250,7 +250,11 @@ impl<'a> Driver<'a> {
             }
             Order::Terminate { jobs, reason } => {
                 if !jobs.is_empty() {
-                    site.ask(async || site.compute.terminate(&jobs, &reason).await).await?;
+                    let told = site.ask(async || site.compute.terminate(&jobs, &reason).await).await;
+                    // Workers of a complete run end by themselves: no reason to keep its values from anybody.
+                    if self.state.ending() != Some(&Ending::Complete) {
+                        told?;
+                    }
                 }
                 News::Terminated
             }

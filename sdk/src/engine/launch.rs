@@ -1,11 +1,11 @@
 //! From packed inputs to a closed run: everything a client does, without the user's types, in two futures that need
 //! nothing but a [`Site`].
 
-use std::{future::poll_fn, sync::Arc, task};
+use std::{future::poll_fn, pin::pin, sync::Arc, task};
 
 use bytes::Bytes;
 use futures_util::{
-    future::try_join,
+    future::{Either, select, try_join},
     stream::{FuturesUnordered, StreamExt},
 };
 use tokio::sync::{mpsc, oneshot};
@@ -167,13 +167,25 @@ pub(crate) async fn resume(found: Found, mut wires: Wires) -> Result<()> {
     let now = planned.site.clock.now();
     let first = match state.resume(rounds, cancelled, now) {
         Some(order) => order,
-        None => match wires.commands.recv().await {
+        None => match asked(&planned, &mut wires).await? {
             Some(Command::Submit) => state.submit(planned.site.clock.now()),
             Some(Command::Cancel(reason)) => state.cancel_prepared(reason),
             Some(Command::Detach) | None => return Ok(()),
         },
     };
     drive(&planned, state, first, wires).await
+}
+
+/// What is to become of a run that was never submitted.
+///
+/// # Errors
+/// [`Error::Prepared`] if its outcomes are wanted: nothing would ever come.
+async fn asked(planned: &Planned, wires: &mut Wires) -> Result<Option<Command>> {
+    match select(pin!(wires.commands.recv()), &mut wires.wanted).await {
+        Either::Left((command, _)) => Ok(command),
+        Either::Right((Ok(_), _)) => Err(Error::Prepared { run: planned.manifest.run }),
+        Either::Right((Err(_), command)) => Ok(command.await),
+    }
 }
 
 async fn drive(planned: &Planned, state: State, first: Order, wires: Wires) -> Result<()> {

@@ -176,7 +176,7 @@ fn run(chunks: u64, workers: u32, shared: bool, value: impl Fn(u64) -> Vec<u8>) 
             };
             let assignment = Assignment::from_variables(variable).unwrap();
             let fit = async |_: &_| Ok(Echo::default());
-            work(store, Arc::new(SystemClock::new()), assignment, fit, stop.told()).await.into()
+            work(store, Arc::new(SystemClock::new()), assignment, fit, stop.told()).await.code.into()
         })
     });
     let site = Site {

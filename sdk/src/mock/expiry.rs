@@ -42,6 +42,12 @@ fn remove_old(folder: &Path, dir: &Dir, now: SystemTime) {
             needed.insert(manifest.program.hash.0);
         }
     }
+    for (_, path) in entries(&folder.join("batch/logs")) {
+        let written = fs::metadata(&path).and_then(|file| file.modified());
+        if written.is_ok_and(|written| is_older(written, KEPT, now)) {
+            let _ = fs::remove_file(path);
+        }
+    }
     for (name, path) in entries(&folder.join("programs")) {
         // Whatever else lies there is not ours.
         let hash = name.to_str().and_then(|name| name.strip_suffix('=')).and_then(Hash::parse);

@@ -18,7 +18,7 @@ use super::{
     assignment::Assignment,
     crew::Crew,
     program::ensure_program,
-    work::{exit, work},
+    work::{End, exit, work},
     worker::{Trouble, Worker},
 };
 use crate::{
@@ -94,7 +94,11 @@ fn serve() -> Result<u8, String> {
         let stop = async move {
             let _ = terminated.recv().await;
         };
-        Ok(work(store, Arc::new(SystemClock::new()), assignment, fit, stop).await)
+        let End { code, trouble } = work(store, Arc::new(SystemClock::new()), assignment, fit, stop).await;
+        if let Some(trouble) = trouble {
+            let _ = writeln!(io::stderr(), "cloud: this worker ends: {trouble}");
+        }
+        Ok(code)
     })
 }
 
@@ -107,7 +111,7 @@ pub(crate) async fn work_inside(
     let variable =
         |name: &str| variables.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
     match Assignment::from_variables(variable) {
-        Ok(assignment) => work(store, Arc::new(SystemClock::new()), assignment, fit, stop).await,
+        Ok(assignment) => work(store, Arc::new(SystemClock::new()), assignment, fit, stop).await.code,
         Err(_) => exit::MISFIT,
     }
 }

@@ -24,7 +24,22 @@ pub(crate) mod exit {
     pub(crate) const MISFIT: u8 = 78;
 }
 
-/// Works until there is nothing to do, until `stop` is ready, or until it cannot go on; gives the exit code. `fit` gets the
+/// How a worker ended.
+#[derive(Debug)]
+pub(crate) struct End {
+    /// Of the process: one of [`exit`].
+    pub(crate) code: u8,
+    /// Why it could not go on.
+    pub(crate) trouble: Option<Trouble>,
+}
+
+impl End {
+    fn of(code: u8) -> End {
+        End { code, trouble: None }
+    }
+}
+
+/// Works until there is nothing to do, until `stop` is ready, or until it cannot go on. `fit` gets the
 /// slots ready, once it is known which program and function they need.
 ///
 /// # Cancellation
@@ -35,27 +50,27 @@ pub(crate) async fn work<C: Crew>(
     assignment: Assignment,
     fit: impl AsyncFnOnce(&Worker) -> Result<C, Trouble>,
     stop: impl Future<Output = ()>,
-) -> u8 {
+) -> End {
     let mut worker = match arrive(store, clock, &assignment).await {
         Ok(Some(worker)) => worker,
-        Ok(None) => return exit::DONE,
-        Err(trouble) => return give_up(None, &trouble).await,
+        Ok(None) => return End::of(exit::DONE),
+        Err(trouble) => return give_up(None, trouble).await,
     };
     // Before anything is written: it may make another program of this process, which begins anew.
     let crew = match fit(&worker).await {
         Ok(crew) => crew,
-        Err(trouble) => return give_up(Some(&worker), &trouble).await,
+        Err(trouble) => return give_up(Some(&worker), trouble).await,
     };
     let number = match begin(&mut worker, &assignment).await {
         Ok(Some(number)) => number,
-        Ok(None) => return exit::DONE,
-        Err(trouble) => return give_up(Some(&worker), &trouble).await,
+        Ok(None) => return End::of(exit::DONE),
+        Err(trouble) => return give_up(Some(&worker), trouble).await,
     };
     let worker = Arc::new(worker);
     match Shift::new(Arc::clone(&worker), crew, number).run(stop).await {
-        Ok(ShiftEnd::Done | ShiftEnd::Deadline | ShiftEnd::RunIsOver) => exit::DONE,
-        Ok(ShiftEnd::Stopped) => exit::AGAIN,
-        Err(trouble) => give_up(Some(&worker), &trouble).await,
+        Ok(ShiftEnd::Done | ShiftEnd::Deadline | ShiftEnd::RunIsOver) => End::of(exit::DONE),
+        Ok(ShiftEnd::Stopped) => End::of(exit::AGAIN),
+        Err(trouble) => give_up(Some(&worker), trouble).await,
     }
 }
 
@@ -174,14 +189,15 @@ async fn claim_number(worker: &Worker) -> Result<u32, Trouble> {
 }
 
 /// Says why this worker ends, if it can still be said, and gives the exit code.
-async fn give_up(worker: Option<&Worker>, trouble: &Trouble) -> u8 {
+async fn give_up(worker: Option<&Worker>, trouble: Trouble) -> End {
     if let Some(worker) = worker {
         let left = Left { by: Leaver::Itself, reason: trouble.to_string() };
         // What cannot be written is found out by whoever looks for this worker.
         let _ = worker.create(&worker.keys.left(worker.incarnation), left.to_object()).await;
     }
-    match trouble {
+    let code = match trouble {
         Trouble::Misfit { .. } => exit::MISFIT,
         Trouble::Store(_) | Trouble::Slots(_) => exit::AGAIN,
-    }
+    };
+    End { code, trouble: Some(trouble) }
 }

@@ -326,7 +326,7 @@ impl Sim {
             let fit = async |worker: &crate::runner::Worker| {
                 Ok(Script::new(world, fit_clock, pid, worker.manifest.options.slots))
             };
-            Some(work(store, clock, assignment, fit, async { drop(stopped.await) }).await)
+            Some(work(store, clock, assignment, fit, async { drop(stopped.await) }).await.code)
         };
         self.stops.insert(pid, stop);
         self.containers.insert(container.id, pid);

@@ -113,7 +113,7 @@ impl Batch {
             return;
         }
         let record = &self.records[&id.job];
-        let fate = record.rules.fate(id.job, id.index, id.attempt);
+        let fate = record.rules.fate(record.chance(id.job), id.index, id.attempt);
         let time_out = Some(record.spec.attempt_timeout);
         let ends =
             [(time_out, Timer::TimeOut), (fate.reclaimed, Timer::Reclaim), (fate.host_lost, Timer::LoseHost)];
@@ -209,7 +209,7 @@ impl Batch {
             let too_large =
                 self.capacity.is_some_and(|capacity| u64::from(record.spec.milli_vcpus) > capacity);
             for index in 0..record.spec.workers {
-                let starts = record.rules.ever_starts(number, index);
+                let starts = record.rules.ever_starts(record.chance(number), index);
                 let worker = &mut record.workers[index as usize];
                 if worker.state != JobState::Submitted {
                     continue;
@@ -259,7 +259,7 @@ impl Batch {
         let Some(record) = self.records.get_mut(&job) else { return };
         let id = ContainerId { job, index, attempt: record.workers[index as usize].attempts + 1 };
         let too_long = overrides_too_long(record, index, id.attempt);
-        let fate = record.rules.fate(job, index, id.attempt);
+        let fate = record.rules.fate(record.chance(job), index, id.attempt);
         let worker = &mut record.workers[index as usize];
         if too_long {
             return self.fail(job, index, OVERRIDES_TOO_LONG);

@@ -35,11 +35,14 @@ type RunWorker = dyn Fn(Container, Stop) -> Working + Send + Sync;
 /// A worker at work, on its own thread.
 pub(super) type Working = Pin<Box<dyn Future<Output = i32>>>;
 
-/// A simulated Batch that lives as long as this value.
+/// A simulated Batch that lives as long as this value and those made from it.
 pub(crate) struct Inside {
     rules: Rules,
-    shared: Arc<Shared>,
+    open: Arc<Open>,
 }
+
+/// Closes the Batch when nobody has it any more.
+struct Open(Arc<Shared>);
 
 /// SIGTERM, for a worker that is no process.
 #[derive(Debug, Clone, Default)]
@@ -87,15 +90,20 @@ impl Inside {
         });
         let driven = Arc::clone(&shared);
         thread::Builder::new().name("cloud-batch".into()).spawn(move || driven.drive())?;
-        Ok(Inside { rules, shared })
+        Ok(Inside { rules, open: Arc::new(Open(shared)) })
+    }
+
+    /// The same Batch, which treats what is submitted here by these rules.
+    pub(crate) fn with_rules(&self, rules: Rules) -> Inside {
+        Inside { rules, open: Arc::clone(&self.open) }
     }
 
     fn call<T: Send + 'static>(
         &self,
         call: impl FnOnce(&mut Batch, Duration) -> Result<T>,
     ) -> Pending<'static, Result<T>> {
-        let result = call(&mut self.shared.lock().batch, self.shared.now());
-        self.shared.changed.notify_one();
+        let result = call(&mut self.open.0.lock().batch, self.open.0.now());
+        self.open.0.changed.notify_one();
         Box::pin(ready(result))
     }
 }
@@ -133,10 +141,10 @@ impl Compute for Inside {
     }
 }
 
-impl Drop for Inside {
+impl Drop for Open {
     fn drop(&mut self) {
-        self.shared.lock().closed = true;
-        self.shared.changed.notify_one();
+        self.0.lock().closed = true;
+        self.0.changed.notify_one();
     }
 }
 

@@ -86,6 +86,12 @@ impl Record {
         &self.id
     }
 
+    /// What its chance is made from, beside the seed: the round that a name ends with (`<run>-r<round>`), so that every run has
+    /// the same losses from the same seed, however many jobs were before it. Else the job's number.
+    pub(super) fn chance(&self, number: u64) -> u64 {
+        self.spec.name.rsplit_once("-r").and_then(|(_, round)| round.parse().ok()).unwrap_or(number)
+    }
+
     /// Whether nothing will happen to it any more.
     pub(crate) fn is_terminal(&self) -> bool {
         self.ended.is_some()

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Rules {
-    /// Of all chance. What befalls a worker's attempt depends on this, on how many jobs were submitted before, and on the
-    /// worker's and the attempt's number; not on when it is asked.
+    /// Of all chance. What befalls a worker's attempt depends on this, on the round that its job's name ends with (else on how
+    /// many jobs were submitted before), and on the worker's and the attempt's number; not on when it is asked.
     pub(crate) seed: u64,
     /// From a worker's placement to its start.
     pub(crate) start_delay: RangeInclusive<Duration>,
