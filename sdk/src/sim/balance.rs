@@ -51,7 +51,7 @@ fn measure(plan: Plan) -> Measured {
     let mut sim = Sim::new(plan, false);
     sim.run();
     let inner = sim.world.lock();
-    assert_eq!(inner.audit.all_broken(), [String::new(); 0]);
+    assert!(!inner.audit.is_broken(), "{:?}", inner.audit.all_broken());
     let submitted = inner.shown_at.values().next().map_or(0.0, Duration::as_secs_f64);
     let last = inner.objects.iter().filter(|(key, _)| key.contains("/out/")).map(|(_, object)| object.at);
     let ours = last.max().map_or(0.0, |at| at.as_secs_f64() - submitted);
@@ -113,7 +113,6 @@ fn one_long(position: usize) -> Vec<f64> {
 }
 
 #[test]
-#[expect(clippy::print_stdout, reason = "the table is worth a look")]
 fn workers_end_at_about_the_same_time() {
     let mut loads = vec![("mandelbrot rows".to_string(), mandelbrot())];
     for position in [0, 250, 500, 750, 900, 999] {
@@ -137,7 +136,6 @@ fn workers_end_at_about_the_same_time() {
 }
 
 #[test]
-#[expect(clippy::print_stdout, reason = "the ratio is worth a look")]
 fn workers_that_never_come_change_speed_only() {
     let mut plan = plan(1, &mandelbrot());
     plan.rules.never_start = 0.5;

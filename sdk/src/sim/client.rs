@@ -80,7 +80,7 @@ pub(super) async fn client(world: Arc<World>, pid: Pid, script: ClientPlan, plan
     if let Err(error) = &ended {
         inner.log(format_args!("client {pid}: {error}"));
     }
-    inner.note_client_end(pid, script.wanted, ended);
+    inner.note_client_end(pid, script.wanted, &ended);
 }
 
 async fn plan_run(world: &Arc<World>, site: Site) -> Result<Planned> {

@@ -261,7 +261,7 @@ impl World {
         match look {
             Look::Lefts => self.lefts.iter().for_each(|left| view.note_left(incarnation(*left))),
             Look::Claims => {
-                self.claims.keys().for_each(|(block, generation)| view.note_claim(*block, *generation))
+                self.claims.keys().for_each(|(block, generation)| view.note_claim(*block, *generation));
             }
             Look::Outs => self.outs.iter().for_each(|block| view.note_done(*block)),
         }
@@ -270,7 +270,8 @@ impl World {
     /// Nothing happens any more: what is undone can be repaired, and needs to be only after a death or a lost reply.
     fn check_end(&self) {
         let blocks = 0..self.homes.last().map_or(0, |home| home.end);
-        let undone: Vec<u32> = blocks.clone().filter(|block| !self.outs.contains(block)).collect();
+        let undone: Vec<u32> =
+            (blocks.start..blocks.end).filter(|block| !self.outs.contains(block)).collect();
         assert!(
             undone.is_empty() || self.deaths + self.lost_replies > 0,
             "{undone:?} is lost for no reason: {self:?}"
@@ -287,14 +288,14 @@ impl World {
         }
         assert!(!world.lives(REPAIRER), "a repairer does not come to its end: {self:?}");
         assert!(
-            blocks.clone().all(|block| world.outs.contains(&block)),
+            (blocks.start..blocks.end).all(|block| world.outs.contains(&block)),
             "a block cannot be repaired: {world:?}"
         );
     }
 }
 
 /// Goes through all that can follow; gives the number of different states.
-fn explore(start: World) -> usize {
+fn explore(start: &World) -> usize {
     // False while it is on the way here.
     let mut seen: BTreeMap<(u64, u64), bool> = BTreeMap::new();
     let key = start.key();
@@ -324,10 +325,10 @@ fn explore(start: World) -> usize {
 
 #[test]
 fn no_block_of_two_homes_is_lost_in_any_order_of_events() {
-    assert!(explore(World::new(&[0..1, 1..2])) > 10_000);
+    assert!(explore(&World::new(&[0..1, 1..2])) > 10_000);
 }
 
 #[test]
 fn no_block_of_one_home_is_lost_in_any_order_of_events() {
-    assert!(explore(World::new(&[0..2])) > 10_000);
+    assert!(explore(&World::new(&vec![0..2; 1])) > 10_000);
 }

@@ -5,7 +5,7 @@
 //! executor.rs  processes: start, poll, kill  effect.rs    one call: under way, and struck by faults
 //! client.rs    a client and its owner        store.rs, compute.rs, retry.rs   the seams
 //! crew.rs      a worker's slots              audit.rs     what must hold
-//! explore.rs   claims in every order
+//! explore.rs   claims in every order         promises.rs  what clients are promised
 //! sabotage.rs  rules broken on purpose       balance.rs   how evenly work is spread
 //! tests.rs     what runs in CI, and how to replay a seed
 //! ```
@@ -22,6 +22,7 @@ mod effect;
 mod executor;
 mod explore;
 mod plan;
+mod promises;
 mod retry;
 mod sabotage;
 mod store;

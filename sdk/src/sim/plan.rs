@@ -162,7 +162,7 @@ impl Plan {
                 chunks => 1 + 2 * chunks,
             }
         };
-        let deaths: u32 = manifest.into_iter().flat_map(Manifest::blocks).map(|block| deaths(block)).sum();
+        let deaths: u32 = manifest.into_iter().flat_map(Manifest::blocks).map(deaths).sum();
         self.spares_workers() && self.options.repairs >= deaths
     }
 }

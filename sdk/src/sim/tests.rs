@@ -78,7 +78,6 @@ fn on_all_cores<T: Send>(
 
 /// `CLOUD_SIM_SEED=1 cargo test -p cloud --lib sim::tests::replay -- --nocapture` shows what happens.
 #[test]
-#[expect(clippy::print_stdout, reason = "a replay is read by people")]
 fn replay() {
     let Some(seed) = number("CLOUD_SIM_SEED") else { return };
     println!("{:#?}", Plan::new(seed, None));
@@ -153,7 +152,6 @@ fn wanted() -> Vec<(Fault, Op)> {
 
 /// Each rule that is broken on purpose is found out, or the simulation sees nothing.
 #[test]
-#[expect(clippy::print_stdout, reason = "how soon each is found is worth a look")]
 fn sabotage_is_found_out() {
     for what in sabotage::ALL {
         let lives = on_all_cores(SEEDS, |seed| live(seed, Some(what), false), |life| !life.broken.is_empty());

@@ -108,10 +108,7 @@ impl Write for Log {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         self.hash.write(text.as_bytes());
         if self.shown {
-            #[expect(clippy::print_stdout, reason = "a replay is read by people")]
-            {
-                print!("{text}");
-            }
+            print!("{text}");
         }
         Ok(())
     }
