@@ -543,7 +543,8 @@ impl State {
         }
         let unsure: Vec<JobId> =
             self.strays.iter().filter(|(_, over)| !**over).map(|(id, _)| id.clone()).collect();
-        if unsure.is_empty() {
+        // Without a claim, what Batch would say concerns nobody.
+        if unsure.is_empty() || owned.is_empty() {
             return self.bury(owned);
         }
         self.claims = owned;
