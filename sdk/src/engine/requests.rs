@@ -5,7 +5,7 @@
 //! |---|---|---|
 //! | creates | P + S + 4: manifest, intent, submitted, closed | 2 B + W + K + T: claims, outcomes, records |
 //! | gets | B + D + 2, and one for each whole 4 MiB of an outcome object | B + A + W (1 + S + J) |
-//! | heads | D + 1 | 2 W + 2 (B + K), and at most 2 T |
+//! | heads | D + 1 | 2 W, and 2 before a claim more than 5 s after the last look: at most 2 (B + K + T) |
 //! | lists | D + 1, and 1 if the job's end is seen before the last outcome | W + 3 (W + M) + L |
 //!
 //! - D: a look every 5 to 500 ms on the mock; waits grow by half while there is no news, and are halved by news.
@@ -19,7 +19,7 @@
 //! in each block it held one claim more; a further round 2 creates.
 //!
 //! Objects: P + S + 4 + 2 B + W + T. None of it depends on the number of chunks but by way of blocks, whose number grows with
-//! its logarithm, about 8 W (1 + ln(chunks / 8 W)), until a block is full (64 MiB).
+//! its logarithm, about 16 W (1 + ln(chunks / 16 W)), until a block is full (64 MiB).
 
 use std::{
     collections::BTreeMap,
@@ -300,7 +300,7 @@ impl Done {
         let told = workers.asked("create left");
         assert_eq!(workers.asked("create"), 2 * blocks + conflicts + records + told, "{all}");
         let heads = workers.asked("head");
-        assert!(heads >= 2 * homes.min(records), "{all}");
+        assert!(heads >= 2 * records, "{all}");
         assert!(heads <= 2 * (homes + blocks + conflicts + told), "{all}");
         let gets = workers.asked("get");
         assert!(gets >= blocks + records, "{all}");
@@ -343,8 +343,7 @@ fn alone_a_worker_asks_for_no_more_than_it_needs() {
     let done = run(10_000, 1, false, number);
     let (blocks, workers) = (done.blocks(), &done.workers);
     assert_eq!(workers.asked("create") - workers.asked("create left"), 2 * blocks + 1);
-    // One look whether the run goes on is good for some seconds of claims.
-    assert_eq!(workers.asked("head"), 2);
+    assert!((2..=2 + 2 * blocks).contains(&workers.asked("head")));
     assert_eq!(workers.asked("get") - workers.asked("get rounds"), blocks + 1);
     assert!(workers.asked("list") <= 4);
     assert_eq!(workers.asked("look"), 0);
@@ -365,8 +364,8 @@ fn a_small_chunk_costs_at_most_48_bytes() {
 fn a_million_chunks_are_a_few_hundred_objects() {
     let done = run(1_000_000, 8, false, number);
     done.check();
-    // 8 W ln(chunks / 8 W), and 8 W single ones at the end.
-    let shares = 8.0 * 8.0;
+    // A share of what is left is 1 / 16 W: logarithmically many, and single ones at the end.
+    let shares = 16.0 * 8.0;
     let estimate = shares * (1_000_000.0_f64 / shares).ln() + shares;
     let blocks = done.blocks() as f64;
     println!("{blocks} blocks, estimate {estimate:.0}");

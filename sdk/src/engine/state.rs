@@ -23,6 +23,10 @@ use crate::{
 /// How often one round may be submitted when nobody knows whether it was.
 const INTENTS: u32 = 3;
 
+/// Rounds that bring something new do not use up the repairs, since a chunk that kills its workers costs three of them; but there
+/// is an end to that too.
+const ROUNDS_A_REPAIR: u32 = 10;
+
 /// How long a cancelled run's workers are waited for. They have 30 s (Fargate, EC2) from SIGTERM to SIGKILL.
 const END_WITHIN: Duration = Duration::from_secs(60);
 
@@ -168,6 +172,8 @@ pub(crate) struct State {
     /// Blocks that are done since they were last taken, for whoever delivers them.
     news: Vec<u32>,
     rounds: Vec<Round>,
+    /// Rounds in a row that ended without anything new.
+    fruitless: u32,
     /// Jobs that are told to end.
     condemned: Vec<JobId>,
     phase: Phase,
@@ -191,6 +197,8 @@ struct Round {
     ambiguous: bool,
     /// Batch has ended it, or knows it no more.
     over: bool,
+    /// It has brought outcomes.
+    fruitful: bool,
     /// When it was last seen that a worker lives, or has done something.
     alive: Duration,
     /// Workers that Batch calls failed.
@@ -247,6 +255,7 @@ impl State {
             listed: Vec::new(),
             news: Vec::new(),
             rounds: Vec::new(),
+            fruitless: 0,
             condemned: Vec::new(),
             phase: Phase::Prepared,
             poll: terms.poll.clone(),
@@ -543,7 +552,8 @@ impl State {
         }
         let unsure: Vec<JobId> =
             self.strays.iter().filter(|(_, over)| !**over).map(|(id, _)| id.clone()).collect();
-        if unsure.is_empty() {
+        // Without a claim, what Batch would say concerns nobody.
+        if unsure.is_empty() || owned.is_empty() {
             return self.bury(owned);
         }
         self.claims = owned;
@@ -601,21 +611,25 @@ impl State {
             return self.conclude(Ending::Complete);
         }
         let rounds = self.rounds.len() as u32;
+        let before = self.fruitless;
         let terms = self.terms.clone();
         let missing = terms.blocks - self.done_count;
         let round = self.last();
         if news {
             round.alive = now;
+            round.fruitful = true;
         }
         if round.over {
+            let fruitless = if round.fruitful { 0 } else { before + 1 };
             let hopeless = |kind, reason| Ending::Hopeless { kind, reason };
             let ending = if let Some(misfit) = round.misfit.clone() {
                 hopeless(FailureKind::Misconfigured, misfit)
-            } else if rounds > terms.repairs {
+            } else if fruitless > terms.repairs || rounds > terms.repairs * ROUNDS_A_REPAIR {
                 let last = round.failed.values().next_back().map(|ended| ended.reason.clone());
                 let last = last.unwrap_or_else(|| "its workers ended, and left it undone".into());
                 hopeless(FailureKind::Lost, format!("{last} (after {rounds} rounds of workers)"))
             } else {
+                self.fruitless = fruitless;
                 return self.begin_round(missing.min(terms.workers), now);
             };
             return self.conclude(ending);

@@ -11,6 +11,9 @@ use super::{
 };
 use crate::wire::{Block, Claim, Hash, Incarnation, Left, Stored};
 
+/// So much suspicion ([`Left::suspicion`]) makes a chunk the one to blame.
+const PROVEN: u32 = 3;
+
 /// A look whether the run goes on is good for so long: it costs as much time as a claim.
 const FRESH: Duration = Duration::from_secs(5);
 
@@ -166,7 +169,7 @@ impl Hunter {
     }
 
     /// Whether an owner before this generation died with it, and over which chunks. A chunk is lost when it was the last one
-    /// begun in two generations that died.
+    /// begun in two generations that died, or in three whose machines were lost: that may be chance.
     async fn poison(&self, block: u32, generation: u32) -> Result<Option<Poison>, Trouble> {
         let mut last_begun = BTreeMap::new();
         for key in self.worker.list(&self.worker.keys.all_trying(block), "").await? {
@@ -175,17 +178,18 @@ impl Hunter {
                 last_begun.insert(generation, chunk);
             }
         }
-        let mut deaths = BTreeMap::<u32, u32>::new();
+        let mut suspicions = BTreeMap::<u32, u32>::new();
         let mut poison = None;
         for earlier in 0..generation {
             let Some(owner) = self.owner(block, earlier).await? else { continue };
-            let Some(left) = self.left(owner).await?.filter(Left::is_suspicious) else { continue };
+            let Some(left) = self.left(owner).await?.filter(|left| left.suspicion() > 0) else { continue };
             if let Some(chunk) = last_begun.get(&earlier) {
-                *deaths.entry(*chunk).or_default() += 1;
+                *suspicions.entry(*chunk).or_default() += left.suspicion();
             }
             poison = Some(Poison { lost: Vec::new(), reason: left.reason });
         }
-        let lost = deaths.into_iter().filter(|(_, deaths)| *deaths >= 2).map(|(chunk, _)| chunk).collect();
+        let proven = suspicions.into_iter().filter(|(_, suspicion)| *suspicion >= PROVEN);
+        let lost = proven.map(|(chunk, _)| chunk).collect();
         Ok(poison.map(|poison| Poison { lost, ..poison }))
     }
 

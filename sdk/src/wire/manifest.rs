@@ -176,7 +176,7 @@ pub(crate) struct Options {
     pub(crate) milli_vcpus: u32,
     /// MiB.
     pub(crate) memory: u32,
-    /// How many rounds beyond the first may repair what was lost.
+    /// How many rounds in a row may bring nothing new before what is missing is given up.
     pub(crate) repairs: u32,
     /// For how long a round may have no running worker before it is given up.
     pub(crate) start_within: Duration,

@@ -55,7 +55,7 @@ pub(crate) struct Claim {
     pub(crate) origin: Origin,
 }
 
-/// Losses that are Batch's own (AWS Batch user guide, "Automated job retries"): no chunk is to blame.
+/// Losses that are Batch's own (AWS Batch user guide, "Automated job retries"): hardly ever is a chunk to blame.
 const OWN_LOSSES: [&str; 2] = ["Host EC2", "Your Spot Task was interrupted"];
 
 /// Who says that a worker will do nothing more.
@@ -78,10 +78,15 @@ pub(crate) struct Left {
 }
 
 impl Left {
-    /// Whether what the worker ran may have been its death. It was not if the worker could still say so; nor if Batch starts it
-    /// again, which it does for the losses that are its own; nor if Batch names such a loss to a client.
-    pub(crate) fn is_suspicious(&self) -> bool {
-        self.by == Leaver::Client && !OWN_LOSSES.iter().any(|loss| self.reason.contains(loss))
+    /// How much the worker's end speaks against what it ran: nothing if it could still say that it leaves; less if Batch starts
+    /// it again, which it does for losses of its own, or if it names such a loss to a client.
+    pub(crate) fn suspicion(&self) -> u32 {
+        match self.by {
+            Leaver::Itself => 0,
+            Leaver::Successor => 1,
+            Leaver::Client if OWN_LOSSES.iter().any(|loss| self.reason.contains(loss)) => 1,
+            Leaver::Client => 2,
+        }
     }
 }
 

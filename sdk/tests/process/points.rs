@@ -21,7 +21,7 @@ use crate::{
 pub(crate) struct Point {
     pub(crate) name: &'static str,
     /// What is run: 16 chunks on 2 workers, but for what is changed here. With eight chunks a worker all blocks are single
-    /// chunks; of 64, the first ones have 4.
+    /// chunks; of 128, the first ones have 4.
     pub(crate) plan: fn(&mut Plan),
     pub(crate) part: Part,
     /// The moment has come.
@@ -217,7 +217,7 @@ const WORKERS: [Point; 10] = [
     Point {
         name: "a worker, in the middle of a block",
         plan: |plan| {
-            plan.chunks = 64;
+            plan.chunks = 128;
             plan.hold = vec![2];
         },
         moment: |place| place.runner_of(2).is_some(),
@@ -249,7 +249,7 @@ const WORKERS: [Point; 10] = [
     Point {
         name: "a worker, by SIGTERM in the middle of a block",
         plan: |plan| {
-            plan.chunks = 64;
+            plan.chunks = 128;
             plan.hold = vec![2];
         },
         moment: |place| place.runner_of(2).is_some(),
@@ -264,7 +264,7 @@ const WORKERS: [Point; 10] = [
     Point {
         name: "a worker, after it was told to stop and has said that it leaves",
         plan: |plan| {
-            plan.chunks = 64;
+            plan.chunks = 128;
             plan.hold = vec![2];
         },
         moment: |place| {

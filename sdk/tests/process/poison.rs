@@ -48,7 +48,7 @@ fn a_chunk_that_kills_its_workers_is_lost_and_no_other() {
 
 #[test]
 fn in_a_block_of_several_chunks_the_others_go_on() {
-    check(64, 2, &[2], 8);
+    check(128, 2, &[2], 8);
 }
 
 #[test]

@@ -62,8 +62,9 @@ fn a_worker_of_a_run_that_is_cancelled_goes_home() {
     assert!(within(SOON, || place.runner_of(0).is_some()), "{}", place.story());
     put(&place, "cancelled");
     goes_home(&place);
-    // One that is at work already claims nothing more.
+    // One that is at work already claims nothing more, once its last look is five seconds old.
     let claims = place.keys("claims");
+    sleep(Duration::from_millis(5100));
     place.release();
     assert_eq!(working.code_within(SOON), Some(0), "{}", place.story());
     assert_eq!(place.keys("claims"), claims);
