@@ -14,8 +14,9 @@ use tokio::sync::mpsc;
 
 use super::{
     deliver::Decided,
+    orders::{Ending, News, Order, Owned},
     site::Site,
-    state::{Ending, News, Order, Owned, State},
+    state::State,
 };
 use crate::{
     compute::{DESCRIBED_AT_ONCE, JobSpec, JobState},

@@ -13,10 +13,11 @@ use tokio::sync::{mpsc, oneshot};
 use super::{
     deliver::{Delivery, deliver},
     drive::{Command, Driver, Planned, Progress},
+    orders::{Order, Rounds, Terms},
     pack::{Layout, Part},
     poll::Poll,
     site::Site,
-    state::{Order, Rounds, State, Terms},
+    state::State,
 };
 use crate::{
     error::{Error, Result},

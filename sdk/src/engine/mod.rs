@@ -4,6 +4,7 @@
 //! cloud.rs    a run as the rest of the program sees it    opening.rs  outcome objects into chunks
 //! packing.rs  inputs on their way to the store
 //! launch.rs   from inputs to a closed run                 pack.rs     chunks into blocks and parts
+//! orders.rs   what can be done and come of it            state/      following a job; ending a run
 //! state.rs    what to do next: pure                       drive.rs    does it
 //! deliver.rs  outcomes on their way to the client         site.rs     store, compute and clock
 //! interrupt.rs  Ctrl-C
@@ -21,6 +22,7 @@ mod drive;
 mod interrupt;
 mod launch;
 mod opening;
+mod orders;
 mod pack;
 mod packing;
 mod poll;

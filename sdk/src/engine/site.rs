@@ -13,7 +13,7 @@ use crate::{
     wire::{RoundKey, Stored},
 };
 
-use super::state::Rounds;
+use super::orders::Rounds;
 use crate::wire::{Keys, StoreLocation};
 
 /// Calls to Batch are repeated this often before a client gives up; the run itself goes on.
