@@ -43,7 +43,7 @@ enum What {
 /// The primes among 10,000 numbers.
 fn count_primes((chunk, pause): (u64, u64)) -> usize {
     std::thread::sleep(Duration::from_millis(pause));
-    let is_prime = |n: &u64| *n > 1 && (2..).take_while(|d| d * d <= *n).all(|d| n % d != 0);
+    let is_prime = |n: &u64| *n > 1 && (2..).take_while(|d| d * d <= *n).all(|d| !n.is_multiple_of(d));
     (chunk * 10_000..(chunk + 1) * 10_000).filter(is_prime).count()
 }
 
@@ -66,18 +66,14 @@ async fn run(what: What) -> Ending {
             }
         }
         What::Status { run } => {
-            let attached = Run::<usize>::attach(run).await?;
-            let status = attached.status().await?;
-            attached.detach();
-            print_status(&mut out, &status)?;
+            print_status(&mut out, &cloud::status(run).await?)?;
         }
         What::Results { run } => {
             let primes: usize = Run::<usize>::attach(run).await?.results().await?.iter().sum();
             writeln!(out, "{primes} primes")?;
         }
         What::Cancel { run } => {
-            let status = Run::<usize>::attach(run).await?.cancel().await?;
-            print_status(&mut out, &status)?;
+            print_status(&mut out, &cloud::cancel(run).await?)?;
         }
     }
     Ok(())

@@ -59,7 +59,7 @@ fn is_handled() -> bool {
 
 #[expect(clippy::exit, reason = "what Ctrl-C does to a program that does not handle it")]
 async fn listen() {
-    while tokio::signal::ctrl_c().await.is_ok() {
+    if tokio::signal::ctrl_c().await.is_ok() {
         let attended = std::mem::take(&mut *ATTENDED.lock().unwrap_or_else(PoisonError::into_inner));
         let living: Vec<_> = attended.into_iter().filter(|run| !run.commands.is_closed()).collect();
         if !living.is_empty() {

@@ -61,7 +61,10 @@ impl Packing {
             if self.input_over || self.to.is_closed() {
                 return Poll::Ready(());
             }
-            if self.packer.chunks() % PACKED_PER_LOOK == 0 && !self.blocking && begun.elapsed() > SLICE {
+            if self.packer.chunks().is_multiple_of(PACKED_PER_LOOK)
+                && !self.blocking
+                && begun.elapsed() > SLICE
+            {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }

@@ -39,6 +39,9 @@ const BOOKED_PER_LOOK: usize = 256;
 
 type Task<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
+/// The hunter, and what it found.
+type Errand<T> = Task<(Box<Hunter>, Result<T, Trouble>)>;
+
 /// Why a shift ended in good order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ShiftEnd {
@@ -99,8 +102,8 @@ struct Counts {
 /// What the hunter is doing. It comes back from each errand.
 enum Hunting {
     Resting(Box<Hunter>),
-    ReadingAhead(Task<(Box<Hunter>, Result<(), Trouble>)>),
-    Claiming(Task<(Box<Hunter>, Result<Option<Claimed>, Trouble>)>),
+    ReadingAhead(Errand<()>),
+    Claiming(Errand<Option<Claimed>>),
     Over,
 }
 

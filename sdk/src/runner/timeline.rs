@@ -66,7 +66,7 @@ impl Timeline {
         }
         match &mut self.open[slot] {
             Some(open) if busy < self.long && end.saturating_sub(open.start) < self.shared => {
-                open.extend(&span)
+                open.extend(&span);
             }
             open => {
                 self.spans.extend(open.take());
