@@ -1,6 +1,10 @@
 //! What the cloud path costs beyond the work itself: `cargo bench -p cloud --bench mock -- noop million`.
 
-use std::{path::PathBuf, time::Instant};
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+    time::Instant,
+};
 
 use cloud::Backend;
 
@@ -30,7 +34,9 @@ fn report(what: &str, aim: &str, chunks: u64, times: u32) {
         best = best.min(begun.elapsed().as_secs_f64());
         assert!(values.into_iter().eq(0..chunks));
     }
-    println!("{what:28} {best:7.3} s   {:6.1} MiB at most   (aim: {aim})", peak_memory());
+    let memory = peak_memory();
+    writeln!(io::stdout(), "{what:28} {best:7.3} s   {memory:6.1} MiB at most   (aim: {aim})")
+        .expect("a reader");
     drop(std::fs::remove_dir_all(folder));
 }
 
