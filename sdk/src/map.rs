@@ -230,6 +230,7 @@ pub(crate) struct Plan {
     pub(crate) asked: Asked,
     pub(crate) label: Option<String>,
     pub(crate) timeout: Option<Duration>,
+    pub(crate) chunk_time: Option<Duration>,
     pub(crate) retries: Option<u32>,
     pub(crate) extra_env: ExtraEnv,
     pub(crate) max_result: u64,
@@ -247,6 +248,7 @@ impl<S: Source, T: Wire, G> Map<S, T, G> {
             asked: Asked::default(),
             label: None,
             timeout: None,
+            chunk_time: None,
             retries: None,
             extra_env: ExtraEnv::new(),
             max_result: DEFAULT_MAX_BYTES,
@@ -277,6 +279,14 @@ impl<S: Source, T: Wire, G> Map<S, T, G> {
     /// what `#[cloud::remote]` says.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.plan.timeout = Some(timeout);
+        self
+    }
+
+    /// About how long one chunk takes. A run on the cloud path then cuts its blocks so that a worker that is lost loses hardly more
+    /// than a minute of work, and that thousands of workers with quick chunks do not ask too much of the store. Default: unknown;
+    /// blocks are then shares of what is left. No effect on `local` and `inline`, which have no blocks.
+    pub fn chunk_time(mut self, time: Duration) -> Self {
+        self.plan.chunk_time = Some(time);
         self
     }
 

@@ -157,6 +157,7 @@ impl Running {
                     workers,
                     slots_per_worker: 1,
                     chunks,
+                    chunk_time: plan.chunk_time,
                     limit,
                     blocking: form.blocking,
                 };

@@ -70,6 +70,8 @@ pub(crate) struct Start {
     pub(crate) workers: u32,
     pub(crate) slots_per_worker: u32,
     pub(crate) chunks: Option<usize>,
+    /// How long a chunk takes, about, if that is known.
+    pub(crate) chunk_time: Option<Duration>,
     pub(crate) limit: Limit,
     pub(crate) blocking: bool,
 }
@@ -77,8 +79,9 @@ pub(crate) struct Start {
 impl Cloud {
     /// Begins to store what is given, and runs it when all is stored.
     pub(crate) fn launch(start: Start) -> Result<Cloud> {
-        let Start { site, request, run, workers, slots_per_worker, chunks, limit, blocking } = start;
-        let (packing, mut packed) = Packing::new(workers, chunks, limit, blocking);
+        let Start { site, request, run, workers, slots_per_worker, chunks, chunk_time, limit, blocking } =
+            start;
+        let (packing, mut packed) = Packing::new(workers, chunks, chunk_time, limit, blocking);
         let work = move |wires: Wires, interrupts: Interrupts| async move {
             let program = ship(&site).await?;
             match plan(site, request(program), &mut packed).await? {

@@ -5,6 +5,8 @@
 //! workers end at about the same time, whatever chunks take. Where nobody knows how many chunks will come, a window of the
 //! latest ones is kept back, uncut, so that the end can be cut finely when it turns out to be the end.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 
 use crate::{
@@ -34,6 +36,13 @@ const SHARE: u64 = 16;
 /// made larger, to stay near this many.
 const MOST_BLOCKS: u64 = 1 << 16;
 
+/// With a known chunk time: no more puts than this a second, of all workers together (about; each block has two), since S3
+/// takes 3,500 a second for a prefix (S3 user guide, "Optimizing performance") and a run is not alone.
+const BLOCKS_A_SECOND: f64 = 500.0;
+
+/// With a known chunk time: a worker that dies loses hardly more work than this.
+const BLOCK_TIME: Duration = Duration::from_secs(60);
+
 /// How often a block's share is halved on the way to single chunks, roughly; for the estimate of their number.
 const HALVINGS: u64 = 8;
 
@@ -55,6 +64,9 @@ pub(crate) struct Layout {
 #[derive(Debug)]
 pub(crate) struct Packer {
     workers: u64,
+    /// Chunks in a block, at least and at most.
+    least: usize,
+    most: usize,
     /// How many chunks there will be, if the input knows.
     expected: Option<u64>,
     chunks: u64,
@@ -76,6 +88,8 @@ impl Packer {
     pub(crate) fn new(workers: u32, expected: Option<u64>) -> Packer {
         Packer {
             workers: u64::from(workers.clamp(1, MAX_WORKERS)),
+            least: 1,
+            most: usize::MAX,
             expected,
             chunks: 0,
             blocks: Vec::new(),
@@ -86,6 +100,17 @@ impl Packer {
             before: 0,
             bytes_before: 0,
         }
+    }
+
+    /// For chunks that take about so long, if that is known.
+    pub(crate) fn chunk_time(mut self, time: Option<Duration>) -> Packer {
+        if let Some(time) = time {
+            let time = time.as_secs_f64().max(1e-9);
+            self.least = (self.workers as f64 / BLOCKS_A_SECOND / time) as usize;
+            self.most = ((BLOCK_TIME.as_secs_f64() / time) as usize).max(1);
+            self.least = self.least.clamp(1, self.most);
+        }
+        self
     }
 
     pub(crate) fn chunks(&self) -> u64 {
@@ -117,7 +142,7 @@ impl Packer {
         let mut parts = Vec::new();
         while !self.ends.is_empty() {
             let left = self.ends.len() as u64;
-            let chunks = self.within_block_bytes(self.share_of(left)).unwrap_or(1);
+            let chunks = self.within_block_bytes(self.block_of(left).min(self.ends.len())).unwrap_or(1);
             self.cut(chunks);
             if self.cut >= PART_BYTES {
                 parts.push(self.close_part());
@@ -140,7 +165,7 @@ impl Packer {
         let window = self.ends.len();
         match self.expected {
             Some(expected) => {
-                let wanted = self.share_of(expected - self.before);
+                let wanted = self.block_of(expected - self.before);
                 match self.within_block_bytes(wanted) {
                     Some(chunks) if chunks < wanted => Some(chunks),
                     _ => (window >= wanted).then_some(wanted),
@@ -152,12 +177,17 @@ impl Packer {
                     return None;
                 }
                 // As if as much were still to come as has been: then blocks grow with the input, and stay few.
-                let wanted = self.share_of(self.before.max(window as u64));
+                let wanted = self.block_of(self.before.max(window as u64));
                 let by_bytes = self.share_of(self.bytes_before.max(WINDOW_BYTES)) as u64;
                 let chunks = self.chunks_within(by_bytes).min(wanted).max(1);
                 Some(self.within_block_bytes(chunks).unwrap_or(chunks))
             }
         }
+    }
+
+    /// The chunks of the next block, of so many that are left.
+    fn block_of(&self, left: u64) -> usize {
+        self.share_of(left).clamp(self.least, self.most)
     }
 
     /// A block's share of what is left, in chunks (or bytes).
@@ -272,6 +302,24 @@ mod tests {
             let blocks = check(&pack(8, expected, std::iter::repeat_n(3, 1_000_000)));
             assert!(blocks.len() < 1500, "{}", blocks.len());
             assert!(blocks[blocks.len() - 64..].iter().all(|block| block.chunks == 1));
+        }
+    }
+
+    #[test]
+    fn a_known_chunk_time_bounds_blocks_both_ways() {
+        let pack = |time: Duration, expected: Option<u64>| {
+            let mut packer = Packer::new(1000, expected).chunk_time(Some(time));
+            for _ in 0..100_000 {
+                assert!(packer.push(|_| Some(Ok(Codec::Postcard))).is_none());
+            }
+            packer.finish().1
+        };
+        for expected in [None, Some(100_000)] {
+            let slow = blocks(&pack(Duration::from_secs(20), expected));
+            assert!(slow.iter().all(|block| block.chunks <= 3));
+            // 1,000 workers at 500 blocks a second: each has one for two seconds.
+            let quick = blocks(&pack(Duration::from_millis(100), expected));
+            assert!(quick[..quick.len() - 1].iter().all(|block| block.chunks >= 20));
         }
     }
 

@@ -32,15 +32,16 @@ pub(super) struct Packing {
 }
 
 impl Packing {
-    /// For so many workers and, if that is known, so many chunks. What is packed comes out of the receiver, the layout last.
+    /// For so many workers and, if that is known, so many chunks that take so long. What is packed comes out of the receiver, the layout last.
     pub(super) fn new(
         workers: u32,
         chunks: Option<usize>,
+        chunk_time: Option<Duration>,
         limit: Limit,
         blocking: bool,
     ) -> (Packing, mpsc::Receiver<Packed>) {
         let (to, packed) = mpsc::channel(PARTS);
-        let packer = Packer::new(workers, chunks.map(|chunks| chunks as u64));
+        let packer = Packer::new(workers, chunks.map(|chunks| chunks as u64)).chunk_time(chunk_time);
         (Packing { packer, limit, to, sending: None, input_over: false, blocking, bytes_in: 0 }, packed)
     }
 

@@ -59,6 +59,8 @@ pub(crate) struct State {
 struct Round {
     workers: u32,
     intents: u32,
+    /// How often by this client.
+    tries: u32,
     job: Option<JobId>,
     /// More jobs than one may carry its name.
     ambiguous: bool,
@@ -263,6 +265,7 @@ impl State {
         let (round, workers) = (self.round(), self.last().workers);
         let attempt = self.last().intents;
         self.last().intents += 1;
+        self.last().tries += 1;
         Order::Intend { round, attempt, workers }
     }
 
@@ -300,7 +303,7 @@ impl State {
             self.note(oldest.id.clone())
         } else if now < until {
             Order::Wait(self.terms.shows_within / SEARCHES)
-        } else if self.last().intents < INTENTS {
+        } else if self.last().tries < INTENTS {
             self.intend()
         } else {
             let reason = "AWS Batch gave no answer to SubmitJob, and no job of that name has shown up".into();

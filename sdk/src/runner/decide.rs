@@ -1,8 +1,9 @@
 //! Which block next? Pure: all that a worker may know is in the [`View`], all chance comes from outside.
 //!
 //! Home blocks first, in their order, but for those of a home that is behind. Then others': of two homes picked by chance the
-//! fuller one, one of its larger blocks, but not the very next one, which is its owner's. After three looks that showed nothing free, everything is listed once, and if
-//! there is still nothing, there is nothing to do. A worker never waits for another.
+//! fuller one, one of its larger blocks, but not the very next one, which is its owner's. After three looks that showed
+//! nothing free, everything is listed once, and if there is still nothing, there is nothing to do. A worker never waits for
+//! another.
 
 use super::view::View;
 

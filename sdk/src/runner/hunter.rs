@@ -55,7 +55,11 @@ pub(crate) struct Hunter {
 
 impl Hunter {
     pub(crate) fn new(worker: Arc<Worker>, number: u32) -> Hunter {
-        let view = View::new(worker.manifest.home_ranges());
+        let mut view = View::new(worker.manifest.home_ranges());
+        for (block, generation, owner) in &worker.inherited {
+            view.note_owner(*block, *generation, *owner);
+            view.note_left(*owner);
+        }
         let hunt = Hunt::new(number as usize, &view);
         let blocks = worker.manifest.blocks().copied().collect();
         // A worker looks when it arrives.

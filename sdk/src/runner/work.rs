@@ -1,6 +1,12 @@
 //! What a worker does from its start to its end, but for the slots' insides.
 
-use std::{future::Future, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    future::Future,
+    sync::Arc,
+};
+
+use futures_util::{StreamExt, stream};
 
 use super::{
     assignment::Assignment,
@@ -11,7 +17,7 @@ use super::{
 use crate::{
     clock::Clock,
     store::{Created, Store},
-    wire::{Claim, Hash, Leaver, Left, Manifest, Number, Origin, RoundKey, Stored, Submitted},
+    wire::{Claim, Hash, Incarnation, Leaver, Left, Manifest, Number, Origin, RoundKey, Stored, Submitted},
 };
 
 /// Exit codes of a worker, for `evaluateOnExit` and for people.
@@ -23,6 +29,9 @@ pub(crate) mod exit {
     /// Not what the run was planned with: no attempt will do better (`EX_CONFIG`).
     pub(crate) const MISFIT: u8 = 78;
 }
+
+/// Claims that are read at a time.
+const READ_AT_ONCE: usize = 16;
 
 /// How a worker ended.
 #[derive(Debug)]
@@ -105,7 +114,7 @@ async fn begin(worker: &mut Worker, assignment: &Assignment) -> Result<Option<u3
         // Nobody can tell whose next attempt it is.
         worker.origin.index = Origin::NO_INDEX;
     } else if worker.origin.attempt > 1 {
-        bury_predecessors(worker).await?;
+        worker.inherited = bury_predecessors(worker).await?;
     }
     match number {
         Some(number) => Ok(Some(number)),
@@ -144,9 +153,9 @@ async fn standing(worker: &Worker) -> Result<Standing, Trouble> {
     Ok(if submitted >= intents { Standing::Stray } else { Standing::Unknown })
 }
 
-/// Says for earlier attempts of the same child, which did not, that they are gone.
-async fn bury_predecessors(worker: &Worker) -> Result<(), Trouble> {
-    let mut newest = std::collections::BTreeMap::new();
+/// Says for earlier attempts of the same child, which did not, that they are gone; gives what they leave behind.
+async fn bury_predecessors(worker: &Worker) -> Result<Vec<(u32, u32, Incarnation)>, Trouble> {
+    let mut newest = BTreeMap::new();
     for key in worker.list(&worker.keys.claims(), "").await? {
         // In key order, so the highest generation of a block stays.
         if let Some((block, generation)) = worker.keys.parse_claim(&key) {
@@ -158,20 +167,29 @@ async fn bury_predecessors(worker: &Worker) -> Result<(), Trouble> {
             newest.remove(&block);
         }
     }
-    for (block, generation) in newest {
+    let reads = newest.into_iter().map(async |(block, generation)| {
         let claim: Option<Claim> = worker.read(&worker.keys.claim(block, generation)).await?;
-        let Some(claim) = claim else { continue };
-        let earlier = claim.origin.job == worker.origin.job
-            && claim.origin.index == worker.origin.index
-            && claim.origin.attempt < worker.origin.attempt;
-        if earlier && claim.incarnation != worker.incarnation {
-            let attempt = claim.origin.attempt;
-            let reason = format!("attempt {attempt} of worker {} ended without a word", claim.origin.index);
-            let left = Left { by: Leaver::Successor, reason };
-            let _ = worker.create(&worker.keys.left(claim.incarnation), left.to_object()).await?;
+        Ok::<_, Trouble>((block, generation, claim))
+    });
+    let mut reads = stream::iter(reads).buffered(READ_AT_ONCE);
+    let mut inherited = Vec::new();
+    let mut dead = BTreeSet::new();
+    while let Some(read) = reads.next().await {
+        let (block, generation, Some(Claim { incarnation, origin })) = read? else { continue };
+        let earlier = origin.job == worker.origin.job
+            && origin.index == worker.origin.index
+            && origin.attempt < worker.origin.attempt;
+        if earlier && incarnation != worker.incarnation {
+            inherited.push((block, generation, incarnation));
+            dead.insert((incarnation, origin.attempt));
         }
     }
-    Ok(())
+    for (incarnation, attempt) in dead {
+        let reason = format!("attempt {attempt} of worker {} ended without a word", worker.origin.index);
+        let left = Left { by: Leaver::Successor, reason };
+        let _ = worker.create(&worker.keys.left(incarnation), left.to_object()).await?;
+    }
+    Ok(inherited)
 }
 
 /// Takes the first number that no other worker has.

@@ -65,6 +65,8 @@ pub(crate) struct Worker {
     pub(crate) manifest: Manifest,
     pub(crate) incarnation: Incarnation,
     pub(crate) origin: Origin,
+    /// Claims of those who were here before and died: block, generation, owner.
+    pub(super) inherited: Vec<(u32, u32, Incarnation)>,
     /// Blocks that are claimed and have no outcome yet.
     held: Mutex<BTreeSet<u32>>,
 }
@@ -78,7 +80,16 @@ impl Worker {
     ) -> Worker {
         let incarnation = Incarnation::new(clock.wall(), random_id(&*clock));
         let keys = Keys::of(manifest.run);
-        Worker { store, clock, keys, manifest, incarnation, origin, held: Mutex::default() }
+        Worker {
+            store,
+            clock,
+            keys,
+            manifest,
+            incarnation,
+            origin,
+            inherited: Vec::new(),
+            held: Mutex::default(),
+        }
     }
 
     pub(crate) fn hold(&self, block: u32) {

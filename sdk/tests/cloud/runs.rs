@@ -128,10 +128,18 @@ fn a_run_that_was_never_submitted_waits_for_that() {
         let other = prepared(&place, id);
         let mut run = other.attach::<u32>(id).await.unwrap();
         assert_eq!(run.status().await.unwrap().state, RunState::Prepared);
+        let unsubmitted = other.attach::<u32>(id).await.unwrap().results().await;
+        assert!(matches!(unsubmitted, Err(Error::Prepared { run }) if run == id), "{unsubmitted:?}");
         assert_eq!(other.attach::<u32>(id).await.unwrap().detach(), id);
         run.submit();
         assert_eq!(run.results().await.unwrap(), (0..20).map(|x| x * 3).collect::<Vec<_>>());
         assert_eq!(other.status::<u32>(id).await.state, RunState::Complete);
+
+        // Whoever only looks at a run, or ends it, need not know what it gives.
+        let id = start().await.unwrap().detach();
+        let other = prepared(&place, id);
+        assert_eq!(cloud::status_on(other.mock(), id).await.unwrap().state, RunState::Prepared);
+        assert_eq!(cloud::cancel_on(other.mock(), id).await.unwrap().state, RunState::Cancelled);
 
         let id = start().await.unwrap().detach();
         let other = prepared(&place, id);

@@ -53,11 +53,13 @@ impl State {
     }
 
     pub(super) fn described(&mut self, jobs: &[Job], now: Duration) -> Order {
+        let shows_within = self.terms.shows_within;
         let round = self.last();
         let Some(id) = round.job.clone() else { return self.list() };
         let Some(job) = jobs.iter().find(|job| job.id == id) else {
-            round.over = true;
-            return self.read_claims();
+            // One that has just been submitted may not show yet.
+            round.over = now.saturating_sub(round.alive) >= shows_within;
+            return if round.over { self.read_claims() } else { self.list() };
         };
         let count = |state: JobState| -> u32 {
             job.workers.iter().filter(|(of, _)| *of == state).map(|(_, count)| count).sum()
