@@ -5,6 +5,10 @@ use crate::names::FEED_AHEAD;
 /// More than this gains nothing, and every chunk in flight is held in memory.
 const MOST_IN_FLIGHT: usize = 1 << 15;
 
+/// Where fewer than this fit into the time, chunks go one at a time: a round trip is a few percent of such a chunk, and none
+/// waits behind another that turns out to be long.
+const WORTH_QUEUEING: u64 = 4;
+
 /// What is known of a run's chunks so far.
 #[derive(Debug)]
 pub(super) struct Pace {
@@ -31,6 +35,7 @@ impl Pace {
         // The division is a good part of what a no-op chunk costs here, and seldom tells anything new.
         if surprising || self.seen < 64 || self.seen.is_multiple_of(32) {
             let by_time = FEED_AHEAD.as_nanos() as u64 / self.mean_nanos.max(1);
+            let by_time = if by_time < WORTH_QUEUEING { 1 } else { by_time };
             // No faster than knowledge grows.
             self.in_hand = (by_time as usize).clamp(1, MOST_IN_FLIGHT).min(1 + self.seen);
         }
@@ -52,6 +57,10 @@ mod tests {
         let mut pace = Pace::default();
         for _ in 0..100 {
             pace.learn(2_000_000);
+        }
+        assert_eq!(pace.in_hand(), 1);
+        for _ in 0..100 {
+            pace.learn(300_000);
         }
         assert_eq!(pace.in_hand(), 1);
     }
