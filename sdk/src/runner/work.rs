@@ -187,7 +187,10 @@ async fn bury_predecessors(worker: &Worker) -> Result<Vec<(u32, u32, Incarnation
     for (incarnation, attempt) in dead {
         let reason = format!("attempt {attempt} of worker {} ended without a word", worker.origin.index);
         let left = Left { by: Leaver::Successor, reason };
-        let _ = worker.create(&worker.keys.left(incarnation), left.to_object()).await?;
+        if worker.create(&worker.keys.left(incarnation), left.to_object()).await? == Created::Unknown {
+            // Nothing is taken over from one who is not known to have left.
+            inherited.retain(|(_, _, owner)| *owner != incarnation);
+        }
     }
     Ok(inherited)
 }
