@@ -183,10 +183,12 @@ pub(crate) async fn resume(found: Found, mut wires: Wires) -> Result<()> {
 /// [`Error::Prepared`] if its outcomes are wanted: nothing would ever come.
 async fn asked(planned: &Planned, wires: &mut Wires) -> Result<Option<Command>> {
     match select(pin!(wires.commands.recv()), &mut wires.wanted).await {
-        Either::Left((command, _)) => Ok(command),
-        Either::Right((Ok(_), _)) => Err(Error::Prepared { run: planned.manifest.run }),
-        Either::Right((Err(_), command)) => Ok(command.await),
+        Either::Left((command, _)) => return Ok(command),
+        Either::Right((Ok(_), _)) => return Err(Error::Prepared { run: planned.manifest.run }),
+        // Nobody wants outcomes; that is asked again later, and a receiver answers only once.
+        Either::Right((Err(_), _)) => wires.wanted = oneshot::channel().1,
     }
+    Ok(wires.commands.recv().await)
 }
 
 async fn drive(planned: &Planned, state: State, first: Order, wires: Wires) -> Result<()> {
