@@ -20,6 +20,12 @@ pub(crate) trait Clock: Send + Sync + fmt::Debug {
 
     /// Sixty-four random bits.
     fn random(&self) -> u64;
+
+    /// A random share, from 0 to less than 1.
+    fn share(&self) -> f64 {
+        // As many bits as a float of that size has.
+        (self.random() >> 11) as f64 / (1u64 << 53) as f64
+    }
 }
 
 /// This machine's.

@@ -115,6 +115,13 @@ pub enum Error {
         reason: String,
     },
 
+    /// This program cannot follow runs any more, or not at all. A run that was submitted goes on without it.
+    #[error("runs cannot be followed from here: {reason}")]
+    Following {
+        /// What is in the way.
+        reason: String,
+    },
+
     /// A run's values are not of the type that was asked for.
     #[error("run `{run}` gives values of type `{stored}`, not `{asked}`")]
     OtherOutput {
@@ -218,7 +225,7 @@ impl Error {
             Error::OtherProgram { .. } => Some(
                 "attach with the build that started it: the bytes of its values may mean something else here",
             ),
-            Error::Unanswered { .. } => {
+            Error::Unanswered { .. } | Error::Following { .. } => {
                 Some("if the run was submitted, it goes on: `Run::attach` shows it and goes on with it")
             }
             Error::Setting { .. }

@@ -51,7 +51,8 @@
 //! | [`Mock`] | on the whole cloud path, simulated on this machine | tests, CI, rehearsals |
 //!
 //! On `Mock` a run survives its program: [`Map::start`] gives a [`Run`], which another process can [attach](Run::attach) to.
-//! Ctrl-C, [`Run::cancel`] and dropping end it; a program that handles SIGINT by itself is left to.
+//! [`Run::cancel`] ends it; so do Ctrl-C and dropping in the program that began it, unless it has detached. A program that
+//! handles SIGINT by itself is left to.
 //!
 //! # Inside a slot
 //! Standard input is empty, standard output goes to the program's standard error. There is a tokio runtime. A `map` inside a

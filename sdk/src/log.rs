@@ -54,10 +54,8 @@ impl Log {
         }
         if progress.round > self.round {
             self.round = progress.round;
-            let message = format!(
-                "workers were lost with chunks undone; {} have been submitted anew to do them",
-                if self.round == 1 { "others" } else { "others once more" }
-            );
+            let message =
+                format!("workers were lost with chunks undone; round {} of workers does them", self.round);
             self.reporter.report(&Event::Warning { message: &message });
         }
     }

@@ -363,6 +363,9 @@ impl Plan {
         if self.timeout.is_some_and(|timeout| timeout.is_zero()) {
             return wrong("timeout", "0s".into(), "a positive duration");
         }
+        if self.chunk_time.is_some_and(|time| time.is_zero()) {
+            return wrong("chunk_time", "0s".into(), "a positive duration");
+        }
         if self.chunks_per_slot == Some(0) {
             return wrong("chunks_per_slot", "0".into(), "a positive number");
         }

@@ -242,7 +242,7 @@ impl Mock {
                 let store = Arc::clone(&workers_store);
                 Box::pin(async move { work_inside(store, &container.environment, stop.told()).await.into() })
             });
-            let batch = batch.map_err(|error| Error::Program { reason: error.to_string() })?;
+            let batch = batch.map_err(|error| Error::Following { reason: error.to_string() })?;
             // Another thread may have been first; then that one's it is.
             let _ = made.set((store, batch));
         }

@@ -83,6 +83,7 @@ impl Running {
                     ("timeout", plan.timeout.is_some()),
                     ("slots", plan.asked.slots.is_some_and(|slots| slots > 1)),
                     ("chunks_per_slot", plan.chunks_per_slot.is_some()),
+                    ("chunk_time", plan.chunk_time.is_some()),
                 ];
                 // A map inside a chunk has been told about once.
                 for (option, _) in ignored.iter().filter(|(_, set)| *set && !is_slot()) {
@@ -96,6 +97,10 @@ impl Running {
                 if !is_initialised() {
                     let slot = std::env::var_os(SLOT_VAR).is_some();
                     return Err(if slot { Error::SlotWithoutInit } else { Error::NotInitialised });
+                }
+                if plan.chunk_time.is_some() {
+                    let message = "`.chunk_time(..)` has no effect on the `local` backend";
+                    reporter.report(&Event::Warning { message });
                 }
                 let slots = settings.slots.unwrap_or_else(usable_cores);
                 let (codec, bytes) = shared.unzip();

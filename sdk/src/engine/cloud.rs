@@ -262,7 +262,7 @@ impl Cloud {
     /// Whoever followed the run is gone without a word, as after a panic: what was delivered by then is not all.
     fn lost(&mut self) -> Box<Error> {
         self.ended = true;
-        Box::new(Error::Program {
+        Box::new(Error::Following {
             reason: format!("the task that followed run `{}` has broken off", self.run),
         })
     }
@@ -314,7 +314,7 @@ impl Cloud {
                 return result;
             }
         }
-        Ok(())
+        Err(*self.lost())
     }
 }
 

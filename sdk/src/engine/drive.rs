@@ -53,27 +53,23 @@ pub(crate) enum Command {
 }
 
 /// Where a run is, as its driver sees it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Progress {
-    pub(crate) blocks_done: u32,
     pub(crate) round: u32,
-    /// Workers by state, as Batch last said.
-    pub(crate) workers: Vec<(JobState, u32)>,
     pub(crate) submitted: bool,
-    pub(crate) ending: bool,
 }
 
 /// One run's driver.
 pub(crate) struct Driver<'a> {
-    pub(crate) planned: &'a Planned,
-    pub(crate) keys: Keys,
-    pub(crate) state: State,
-    pub(crate) commands: mpsc::UnboundedReceiver<Command>,
+    planned: &'a Planned,
+    keys: Keys,
+    state: State,
+    commands: mpsc::UnboundedReceiver<Command>,
     /// Where the run is, whenever that changes.
-    pub(crate) progress: mpsc::UnboundedSender<Progress>,
+    progress: mpsc::UnboundedSender<Progress>,
     told: Progress,
     /// Blocks, as it is decided what becomes of them.
-    pub(crate) decided: mpsc::UnboundedSender<Decided>,
+    decided: mpsc::UnboundedSender<Decided>,
     /// Claims never change once they are made.
     claims: BTreeMap<String, Claim>,
     detached: bool,
@@ -154,15 +150,9 @@ impl<'a> Driver<'a> {
     }
 
     fn tell(&mut self) {
-        let progress = Progress {
-            blocks_done: self.state.done(),
-            round: self.state.round(),
-            workers: self.state.workers.clone(),
-            submitted: self.state.is_submitted(),
-            ending: self.state.ending().is_some(),
-        };
+        let progress = Progress { round: self.state.round(), submitted: self.state.is_submitted() };
         if self.told != progress {
-            self.told = progress.clone();
+            self.told = progress;
             // Nobody listens who only waits for the end.
             let _ = self.progress.send(progress);
         }

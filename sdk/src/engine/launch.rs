@@ -212,9 +212,7 @@ async fn deliver_closed(planned: &Planned, closed: &Closed, wires: Wires) -> Res
         let _ = decide.send(next);
     }
     drop(decide);
-    let done = planned.manifest.block_count() - closed.uncounted.len() as u32;
-    let progress = Progress { blocks_done: done, submitted: true, ending: true, ..Progress::default() };
-    let _ = wires.progress.send(progress);
+    let _ = wires.progress.send(Progress { submitted: true, round: 0 });
     match wires.wanted.await {
         Ok(in_order) => deliver(planned, in_order, decided, &wires.deliveries).await,
         Err(_) => Ok(()),

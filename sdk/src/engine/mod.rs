@@ -1,20 +1,18 @@
 //! A run on the cloud path, from the client's side.
 //!
 //! ```text
-//! cloud.rs    a run as the rest of the program sees it    opening.rs  outcome objects into chunks
-//! packing.rs  inputs on their way to the store
-//! launch.rs   from inputs to a closed run                 pack.rs     chunks into blocks and parts
-//! orders.rs   what can be done and come of it            state/      following a job; ending a run
-//! state.rs    what to do next: pure                       drive.rs    does it
-//! deliver.rs  outcomes on their way to the client         site.rs     store, compute and clock
-//! interrupt.rs  Ctrl-C
-//! thread.rs   where all that happens                      status.rs   a look from outside
-//!                                                        poll.rs     how long to wait
-//! requests.rs   what a run costs in requests and objects: tests
+//! cloud.rs    a run as the rest of the program sees it    thread.rs     where its store and compute are talked to
+//! packing.rs  inputs on their way to the store            pack.rs       chunks into blocks and parts
+//! launch.rs   from inputs to a closed run                 site.rs       store, compute and clock
+//! state.rs    what to do next: pure                       orders.rs     what that can be, and what comes of it
+//! drive.rs    does it                                     poll.rs       how long to wait
+//! deliver.rs  outcomes on their way to the client         opening.rs    outcome objects into chunks
+//! status.rs   a look from outside                         interrupt.rs  Ctrl-C
+//! requests.rs what a run costs in requests and objects: tests
 //! ```
 //!
-//! All but cloud.rs, interrupt.rs and thread.rs also runs in a simulation: nothing else here may start tasks or threads, or ask the
-//! system for time.
+//! All but cloud.rs, packing.rs, interrupt.rs and thread.rs also runs in a simulation: nothing else here may start tasks or
+//! threads, or ask the system for time.
 
 mod cloud;
 mod deliver;

@@ -80,8 +80,7 @@ impl Site {
                     if matches!(error.kind, ComputeErrorKind::Throttled | ComputeErrorKind::Unknown) =>
                 {
                     // Half of it by chance: clients that were throttled together do not come back together.
-                    let chance = (self.clock.random() >> 11) as f64 / (1u64 << 53) as f64;
-                    self.clock.sleep(pause.mul_f64(0.5 + chance / 2.0)).await;
+                    self.clock.sleep(pause.mul_f64(0.5 + self.clock.share() / 2.0)).await;
                     pause = (pause * 2).min(LONGEST_PAUSE);
                 }
                 answer => return Ok(answer?),

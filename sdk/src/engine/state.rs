@@ -17,7 +17,7 @@ use super::{
     poll::Poll,
 };
 use crate::{
-    compute::{ComputeError, ComputeErrorKind, Job, JobId, JobState},
+    compute::{ComputeError, ComputeErrorKind, Job, JobId},
     failure::FailureKind,
     store::Created,
     wire::{Cancelled, Submitted},
@@ -51,8 +51,6 @@ pub(crate) struct State {
     claims: Vec<Owned>,
     cancel: Option<String>,
     ending: Option<Ending>,
-    /// The last word on how many workers are in which state.
-    pub(crate) workers: Vec<(JobState, u32)>,
 }
 
 #[derive(Debug, Default)]
@@ -132,7 +130,6 @@ impl State {
             claims: Vec::new(),
             cancel: None,
             ending: None,
-            workers: Vec::new(),
             terms,
         }
     }
@@ -167,10 +164,6 @@ impl State {
     /// Ends the run at the next occasion.
     pub(crate) fn cancel(&mut self, reason: String) {
         self.cancel = Some(reason);
-    }
-
-    pub(crate) fn done(&self) -> u32 {
-        self.done_count
     }
 
     pub(crate) fn is_done(&self, block: u32) -> bool {

@@ -22,7 +22,7 @@ where
 {
     static THREAD: OnceLock<std::result::Result<mpsc::UnboundedSender<Job>, String>> = OnceLock::new();
     let jobs = THREAD.get_or_init(|| start().map_err(|error| error.to_string()));
-    let failed = |reason: String| Error::Program { reason: format!("its engine thread: {reason}") };
+    let failed = |reason: String| Error::Following { reason: format!("the thread for it: {reason}") };
     let jobs = jobs.as_ref().map_err(|reason| failed(reason.clone()))?;
     jobs.send(Box::new(|| Box::pin(make()))).map_err(|_| failed("it has ended".into()))
 }
@@ -42,7 +42,7 @@ where
         // Whoever asked may be gone.
         let _ = answer.send(result);
     })?;
-    answered.await.unwrap_or_else(|_| Err(Error::Program { reason: "its engine thread has ended".into() }))
+    answered.await.unwrap_or_else(|_| Err(Error::Following { reason: "the thread for it has ended".into() }))
 }
 
 fn start() -> std::io::Result<mpsc::UnboundedSender<Job>> {

@@ -9,9 +9,13 @@ use super::{
     view::View,
     worker::{Trouble, Worker},
 };
-use crate::wire::{Block, Claim, Hash, Incarnation, Left, Stored};
+use crate::{
+    compute::RETRIED_REASONS,
+    store::Created,
+    wire::{Block, Claim, Hash, Incarnation, Leaver, Left, Stored},
+};
 
-/// So much suspicion ([`Left::suspicion`]) makes a chunk the one to blame.
+/// So much [`suspicion`] makes a chunk the one to blame.
 const PROVEN: u32 = 3;
 
 /// A look whether the run goes on is good for so long: it costs as much time as a claim.
@@ -140,7 +144,7 @@ impl Hunter {
         let claim = Claim { incarnation: self.worker.incarnation, origin: self.worker.origin.clone() };
         let key = self.worker.keys.claim(block, generation);
         // Unknown counts as ours: the block is then perhaps run twice, but never by nobody.
-        let ours = self.worker.create(&key, claim.to_object()).await? != crate::store::Created::Exists;
+        let ours = self.worker.create(&key, claim.to_object()).await? != Created::Exists;
         if ours {
             self.view.note_mine(block);
             self.view.note_owner(block, generation, self.worker.incarnation);
@@ -186,9 +190,9 @@ impl Hunter {
         let mut poison = None;
         for earlier in 0..generation {
             let Some(owner) = self.owner(block, earlier).await? else { continue };
-            let Some(left) = self.left(owner).await?.filter(|left| left.suspicion() > 0) else { continue };
+            let Some(left) = self.left(owner).await?.filter(|left| suspicion(left) > 0) else { continue };
             if let Some(chunk) = last_begun.get(&earlier) {
-                *suspicions.entry(*chunk).or_default() += left.suspicion();
+                *suspicions.entry(*chunk).or_default() += suspicion(&left);
             }
             poison = Some(Poison { lost: Vec::new(), reason: left.reason });
         }
@@ -236,5 +240,16 @@ impl Hunter {
             }
         }
         Ok(())
+    }
+}
+
+/// How much a worker's end speaks against what it ran: nothing if it could still say that it leaves; less if Batch starts it
+/// again, or names a loss for which it does so: hardly ever is a chunk to blame for those.
+fn suspicion(left: &Left) -> u32 {
+    match left.by {
+        Leaver::Itself => 0,
+        Leaver::Successor => 1,
+        Leaver::Client if RETRIED_REASONS.iter().any(|loss| left.reason.contains(loss)) => 1,
+        Leaver::Client => 2,
     }
 }

@@ -6,10 +6,11 @@
 //! shift.rs       everything beside each other                  pace.rs        when to claim
 //! hunter.rs      gets blocks                                   decide.rs      which one; view.rs: what is known
 //! hand.rs        blocks in hand: chunks out, outcomes in       crew.rs        the slots
-//! timeline.rs    what was done when                         program.rs     the run's executable
+//! timeline.rs    what was done when                            program.rs     the run's executable
 //! ```
 //!
-//! All but process.rs and program.rs also runs in a simulation: nothing here may start tasks or threads, or ask the system for time.
+//! All but process.rs and program.rs also runs in a simulation: nothing here may start tasks or threads, or ask the system
+//! for time.
 
 mod assignment;
 mod crew;
@@ -31,6 +32,7 @@ pub(crate) use assignment::Assignment;
 pub(crate) use crew::Crew;
 pub(crate) use process::{serve_worker, work_inside};
 pub(crate) use program::{OWN_PROGRAM, own_program};
+pub(crate) use work::exit;
 #[cfg(test)]
 pub(crate) use work::work;
 #[cfg(test)]

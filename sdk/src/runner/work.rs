@@ -25,7 +25,7 @@ pub(crate) mod exit {
     /// Nothing is left to do here, or the run is over.
     pub(crate) const DONE: u8 = 0;
     /// Told to stop, or the store was out of reach: another attempt may do better (`EX_TEMPFAIL`).
-    pub(crate) const AGAIN: u8 = 75;
+    pub(crate) const AGAIN: u8 = crate::compute::RETRIED_EXIT as u8;
     /// Not what the run was planned with: no attempt will do better (`EX_CONFIG`).
     pub(crate) const MISFIT: u8 = 78;
 }

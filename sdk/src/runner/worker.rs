@@ -105,7 +105,7 @@ impl Worker {
     }
 
     pub(crate) fn jitter(&self) -> Duration {
-        JITTER.mul_f64((self.clock.random() >> 11) as f64 / (1u64 << 53) as f64)
+        JITTER.mul_f64(self.clock.share())
     }
 
     pub(crate) async fn create(&self, key: &str, body: Bytes) -> Result<Created, StoreError> {

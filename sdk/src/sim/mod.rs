@@ -3,7 +3,7 @@
 //! ```text
 //! plan.rs      what a seed means             world.rs     time, chance, objects, Batch
 //! executor.rs  processes: start, poll, kill  effect.rs    one call: under way, and struck by faults
-//! client.rs    a client and its owner        store.rs, compute.rs, retry.rs   the seams
+//! client.rs    a client and its owner        store.rs, compute.rs   the seams
 //! crew.rs      a worker's slots              audit.rs     what must hold
 //! explore.rs   claims in every order         promises.rs  what clients are promised
 //! sabotage.rs  rules broken on purpose       balance.rs   how evenly work is spread
@@ -23,7 +23,6 @@ mod executor;
 mod explore;
 mod plan;
 mod promises;
-mod retry;
 mod sabotage;
 mod store;
 mod tests;

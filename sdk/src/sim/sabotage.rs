@@ -7,13 +7,12 @@ use bytes::Bytes;
 use super::{
     compute::SimCompute,
     effect::Thing,
-    retry::Again,
     store::SimStore,
     world::{Pid, SimClock, World},
 };
 use crate::{
     compute::{Child, Compute, ComputeErrorKind, Job, JobId, JobSpec, JobState, Pace},
-    store::{Created, Page, Pending, Result, Store, WriteId},
+    store::{Created, Page, Pending, Result, Retrying, Store, WriteId},
     wire::{
         Claim, Closed, Keys, Leaver, Left, Stored,
         outcome::{split_frame, split_header},
@@ -58,6 +57,9 @@ pub(super) const ALL: [Sabotage; 11] = [
     Sabotage::ClaimWithoutLeft,
 ];
 
+/// Fewer than in the product, so that giving up is also met.
+const ATTEMPTS: u32 = 4;
+
 pub(super) fn worker_store(world: &Arc<World>, pid: Pid) -> Arc<dyn Store> {
     store(world, pid, true)
 }
@@ -69,7 +71,12 @@ pub(super) fn client_store(world: &Arc<World>, pid: Pid) -> Arc<dyn Store> {
 fn store(world: &Arc<World>, pid: Pid, of_worker: bool) -> Arc<dyn Store> {
     let sabotage = world.lock().plan.sabotage;
     let clock = Arc::new(SimClock { world: Arc::clone(world), pid });
-    let store = Again { store: SimStore { world: Arc::clone(world), pid }, clock, sabotage };
+    let store = SimStore { world: Arc::clone(world), pid };
+    let store: Arc<dyn Store> = match sabotage {
+        Some(Sabotage::SkipWriteId) => Arc::new(Forgetful(store)),
+        _ => Arc::new(store),
+    };
+    let store = Retrying::with_clock(store, clock).attempts(ATTEMPTS);
     match sabotage {
         None => Arc::new(store),
         Some(what) => Arc::new(Saboteur { store, world: Arc::clone(world), pid, what, of_worker }),
@@ -88,7 +95,7 @@ pub(super) fn client_compute(world: &Arc<World>, pid: Pid) -> Arc<dyn Compute> {
 /// A process that does not keep to the rules of the store.
 #[derive(Debug)]
 struct Saboteur {
-    store: Again<SimStore>,
+    store: Retrying<Arc<dyn Store>>,
     world: Arc<World>,
     pid: Pid,
     what: Sabotage,
@@ -181,6 +188,32 @@ impl Store for Saboteur {
 
     fn folders<'a>(&'a self, prefix: &'a str, after: &'a str) -> Pending<'a, Result<Page>> {
         self.store.folders(prefix, after)
+    }
+}
+
+/// A store that does not know whose its objects are.
+#[derive(Debug)]
+struct Forgetful(SimStore);
+
+impl Store for Forgetful {
+    fn create<'a>(&'a self, key: &'a str, body: Bytes, id: WriteId) -> Pending<'a, Result<Created>> {
+        self.0.create(key, body, id)
+    }
+
+    fn get<'a>(&'a self, key: &'a str, range: Option<Range<u64>>) -> Pending<'a, Result<Option<Bytes>>> {
+        self.0.get(key, range)
+    }
+
+    fn head<'a>(&'a self, key: &'a str) -> Pending<'a, Result<Option<WriteId>>> {
+        Box::pin(async move { Ok(self.0.head(key).await?.map(|WriteId(id)| WriteId(!id))) })
+    }
+
+    fn list<'a>(&'a self, prefix: &'a str, after: &'a str) -> Pending<'a, Result<Page>> {
+        self.0.list(prefix, after)
+    }
+
+    fn folders<'a>(&'a self, prefix: &'a str, after: &'a str) -> Pending<'a, Result<Page>> {
+        self.0.folders(prefix, after)
     }
 }
 

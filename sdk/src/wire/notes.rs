@@ -55,9 +55,6 @@ pub(crate) struct Claim {
     pub(crate) origin: Origin,
 }
 
-/// Losses that are Batch's own (AWS Batch user guide, "Automated job retries"): hardly ever is a chunk to blame.
-const OWN_LOSSES: [&str; 2] = ["Host EC2", "Your Spot Task was interrupted"];
-
 /// Who says that a worker will do nothing more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Leaver {
@@ -75,19 +72,6 @@ pub(crate) struct Left {
     pub(crate) by: Leaver,
     /// What is known of its end, for people.
     pub(crate) reason: String,
-}
-
-impl Left {
-    /// How much the worker's end speaks against what it ran: nothing if it could still say that it leaves; less if Batch starts
-    /// it again, which it does for losses of its own, or if it names such a loss to a client.
-    pub(crate) fn suspicion(&self) -> u32 {
-        match self.by {
-            Leaver::Itself => 0,
-            Leaver::Successor => 1,
-            Leaver::Client if OWN_LOSSES.iter().any(|loss| self.reason.contains(loss)) => 1,
-            Leaver::Client => 2,
-        }
-    }
 }
 
 /// `trying/<block>.<generation>.<chunk>`: this chunk is about to run, alone.

@@ -4,7 +4,7 @@ use std::fs;
 
 use crate::{
     place::{double, doubles},
-    support::{Recorder, Rerun, Said},
+    support::{Recorder, Rerun},
 };
 
 /// Runs a map and prints what it was run with, or the error.
@@ -20,10 +20,6 @@ fn tell() {
     }
 }
 
-fn told(said: Said) -> String {
-    said.stdout.lines().find_map(|line| line.split_once("told: ")).unwrap().1.to_string()
-}
-
 #[test]
 fn variables_choose_the_folder_and_the_rest() {
     let Some(rerun) = Rerun::of(variables_choose_the_folder_and_the_rest) else { return tell() };
@@ -31,7 +27,7 @@ fn variables_choose_the_folder_and_the_rest() {
     let folder = place.path().join("deep/below");
     let rerun = rerun.env("CLOUD_BACKEND", "mock").env("CLOUD_MOCK_FOLDER", &folder);
     let rerun = rerun.env("CLOUD_MOCK", "seed=7, capacity=3,start_delay=20ms");
-    assert_eq!(told(rerun.output()), "mock on 3 slots");
+    assert_eq!(rerun.output().told(), "mock on 3 slots");
     assert_eq!(fs::read_dir(folder.join("runs")).unwrap().count(), 1);
 }
 
@@ -41,10 +37,10 @@ fn a_relative_folder_and_the_state_directory() {
     let Some(rerun) = again() else { return tell() };
     let place = crate::place::Place::new();
     let rerun = rerun.env("CLOUD_BACKEND", "mock").env("CLOUD_MOCK_FOLDER", "here").directory(place.path());
-    assert!(told(rerun.output()).starts_with("mock on"));
+    assert!(rerun.output().told().starts_with("mock on"));
     assert!(place.path().join("here/runs").is_dir());
     let rerun = again().unwrap().env("CLOUD_BACKEND", "mock").env("CLOUD_MOCK_FOLDER", "");
-    assert!(told(rerun.env("XDG_STATE_HOME", place.path()).output()).starts_with("mock on"));
+    assert!(rerun.env("XDG_STATE_HOME", place.path()).output().told().starts_with("mock on"));
     assert!(place.path().join("cloud/mock/runs").is_dir());
 }
 
@@ -56,9 +52,9 @@ fn the_file_loses_to_the_environment() {
     fs::write(place.path().join("cloud.toml"), "backend = \"mock\"\nmock = \"capacity=2\"\n").unwrap();
     let folder = place.path().join("mock");
     let rerun = rerun.directory(place.path()).env("CLOUD_MOCK_FOLDER", &folder);
-    assert_eq!(told(rerun.output()), "mock on 2 slots");
+    assert_eq!(rerun.output().told(), "mock on 2 slots");
     let rerun = again().unwrap().directory(place.path()).env("CLOUD_MOCK_FOLDER", &folder);
-    assert_eq!(told(rerun.env("CLOUD_MOCK", "capacity=4").output()), "mock on 4 slots");
+    assert_eq!(rerun.env("CLOUD_MOCK", "capacity=4").output().told(), "mock on 4 slots");
 }
 
 #[test]
@@ -71,12 +67,12 @@ fn a_wrong_value_names_itself_and_what_is_allowed() {
         let Some(rerun) = again() else { return tell() };
         let rerun = rerun.env("CLOUD_BACKEND", "mock").env("CLOUD_MOCK", value);
         let expected = format!("`CLOUD_MOCK` (environment) is `{value}`, expected {allowed}");
-        assert_eq!(told(rerun.output()), expected);
+        assert_eq!(rerun.output().told(), expected);
     }
     let place = crate::place::Place::new();
     let file = place.path().canonicalize().unwrap().join("cloud.toml");
     fs::write(&file, "backend = \"mock\"\nmock = \"capacity=none\"\n").unwrap();
-    let said = told(again().unwrap().directory(place.path()).output());
+    let said = again().unwrap().directory(place.path()).output().told();
     let expected = format!("`mock` ({}, line 2) is `capacity=none`, expected {allowed}", file.display());
     assert_eq!(said, expected);
 }
@@ -85,6 +81,6 @@ fn a_wrong_value_names_itself_and_what_is_allowed() {
 fn a_folder_that_cannot_be_used_is_named() {
     let Some(rerun) = Rerun::of(a_folder_that_cannot_be_used_is_named) else { return tell() };
     let rerun = rerun.env("CLOUD_BACKEND", "mock").env("CLOUD_MOCK_FOLDER", "/dev/null/below");
-    let said = told(rerun.output());
+    let said = rerun.output().told();
     assert!(said.starts_with("`/dev/null/below` cannot be used: "), "{said}");
 }

@@ -224,6 +224,10 @@ fn options_that_make_no_sense_are_named() {
         "`.slots(..)` is `1025`, expected a whole number from 1 to 1024"
     );
     assert_eq!(
+        said(cloud::map(doubled, 0..1).chunk_time(Duration::ZERO).wait().unwrap_err()),
+        "`.chunk_time(..)` is `0s`, expected a positive duration"
+    );
+    assert_eq!(
         said(cloud::map(doubled, 0..1).timeout(Duration::ZERO).wait().unwrap_err()),
         "`.timeout(..)` is `0s`, expected a positive duration"
     );

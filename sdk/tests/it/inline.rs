@@ -106,9 +106,9 @@ async fn async_functions_have_their_runtime_inside_another_one_too() {
 
 #[test]
 fn options_without_a_meaning_are_warned_about_by_name() {
-    let warnings = |map: cloud::Map<_, u64>| {
+    let warnings_on = |backend: Backend, map: cloud::Map<_, u64>| {
         let recorder = Recorder::default();
-        map.on(Backend::Inline).reporter(recorder.clone()).wait().unwrap();
+        map.on(backend).reporter(recorder.clone()).wait().unwrap();
         recorder
             .only("warning")
             .iter()
@@ -116,6 +116,7 @@ fn options_without_a_meaning_are_warned_about_by_name() {
             .collect::<Vec<_>>()
     };
     let map = || cloud::map(square, 0..3u64);
+    let warnings = |map| warnings_on(Backend::Inline, map);
     assert_eq!(warnings(map()), Vec::<String>::new());
     assert_eq!(
         warnings(map().timeout(Duration::from_secs(1))),
@@ -126,6 +127,10 @@ fn options_without_a_meaning_are_warned_about_by_name() {
         warnings(map().chunks_per_slot(1)),
         ["`.chunks_per_slot(..)` has no effect on the `inline` backend"]
     );
+    for backend in [Backend::Inline, Backend::Local] {
+        let expected = format!("`.chunk_time(..)` has no effect on the `{backend}` backend");
+        assert_eq!(warnings_on(backend, map().chunk_time(Duration::from_secs(1))), [expected]);
+    }
 }
 
 #[test]

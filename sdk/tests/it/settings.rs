@@ -4,7 +4,7 @@ use std::fs;
 
 use cloud::Backend;
 
-use crate::support::{Recorder, Rerun, Said};
+use crate::support::{Recorder, Rerun};
 
 /// Runs a map and prints what it was run with, or the error.
 fn tell() {
@@ -19,20 +19,16 @@ fn tell() {
     }
 }
 
-fn told(said: Said) -> String {
-    said.stdout.lines().find_map(|line| line.split_once("told: ")).unwrap().1.to_string()
-}
-
 #[test]
 fn the_environment_chooses_the_slots() {
     let Some(rerun) = Rerun::of(the_environment_chooses_the_slots) else { return tell() };
-    assert_eq!(told(rerun.env("CLOUD_SLOTS", "3").output()), "local on 3 slots");
+    assert_eq!(rerun.env("CLOUD_SLOTS", "3").output().told(), "local on 3 slots");
 }
 
 #[test]
 fn the_environment_chooses_the_backend() {
     let Some(rerun) = Rerun::of(the_environment_chooses_the_backend) else { return tell() };
-    assert_eq!(told(rerun.env("CLOUD_BACKEND", "inline").output()), "inline on 1 slots");
+    assert_eq!(rerun.env("CLOUD_BACKEND", "inline").output().told(), "inline on 1 slots");
 }
 
 #[test]
@@ -40,7 +36,7 @@ fn an_empty_variable_is_an_unset_one() {
     let Some(rerun) = Rerun::of(an_empty_variable_is_an_unset_one) else { return tell() };
     let rerun = rerun.env("CLOUD_SLOTS", "").env("CLOUD_BACKEND", "").env("CLOUD_PROGRESS", "");
     let cores = std::thread::available_parallelism().unwrap();
-    assert_eq!(told(rerun.output()), format!("local on {cores} slots"));
+    assert_eq!(rerun.output().told(), format!("local on {cores} slots"));
 }
 
 #[test]
@@ -57,7 +53,7 @@ fn a_wrong_value_names_itself_where_it_came_from_and_what_is_allowed() {
             return tell();
         };
         let expected = format!("`{variable}` (environment) is `{value}`, expected {allowed}");
-        assert_eq!(told(rerun.env(variable, value).output()), expected);
+        assert_eq!(rerun.env(variable, value).output().told(), expected);
     }
 }
 
@@ -82,12 +78,15 @@ fn a_file_in_the_directory_or_above_is_used_and_loses_to_the_environment() {
     let below = folder.path().join("a/b");
     fs::create_dir_all(&below).unwrap();
     fs::write(folder.path().join("cloud.toml"), "# how many\nslots = 3\n").unwrap();
-    assert_eq!(told(here.directory(folder.path()).output()), "local on 3 slots");
-    assert_eq!(told(again().unwrap().directory(&below).output()), "local on 3 slots");
-    assert_eq!(told(again().unwrap().directory(&below).env("CLOUD_SLOTS", "2").output()), "local on 2 slots");
+    assert_eq!(here.directory(folder.path()).output().told(), "local on 3 slots");
+    assert_eq!(again().unwrap().directory(&below).output().told(), "local on 3 slots");
+    assert_eq!(
+        again().unwrap().directory(&below).env("CLOUD_SLOTS", "2").output().told(),
+        "local on 2 slots"
+    );
     // The nearest one is the one.
     fs::write(below.join("cloud.toml"), "backend = \"inline\"\n").unwrap();
-    assert_eq!(told(again().unwrap().directory(&below).output()), "inline on 1 slots");
+    assert_eq!(again().unwrap().directory(&below).output().told(), "inline on 1 slots");
 }
 
 #[test]
@@ -106,7 +105,7 @@ fn what_is_wrong_with_a_file_is_named() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().canonicalize().unwrap().join("cloud.toml");
         fs::write(&file, text).unwrap();
-        let told = told(rerun.directory(folder.path()).output());
+        let told = rerun.directory(folder.path()).output().told();
         assert_eq!(told, expected.replace("FILE", file.to_str().unwrap()));
     }
 }

@@ -122,6 +122,13 @@ pub(crate) struct Said {
     pub(crate) stderr: String,
 }
 
+impl Said {
+    /// What the process said behind `told: `.
+    pub(crate) fn told(&self) -> String {
+        self.stdout.lines().find_map(|line| line.split_once("told: ")).unwrap().1.to_string()
+    }
+}
+
 impl Running {
     pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();

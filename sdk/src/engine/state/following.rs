@@ -7,15 +7,13 @@ use crate::{
     compute::{Child, Job, JobId, JobState},
     engine::orders::{Ending, News, Order, Owned},
     failure::FailureKind,
+    runner::exit,
     wire::Origin,
 };
 
 /// Rounds that bring something new do not use up the repairs, since a chunk that kills its workers costs three of them; but there
 /// is an end to that too.
 const ROUNDS_A_REPAIR: u32 = 10;
-
-/// A worker that is not what the run was planned with ends with this (`runner`).
-const MISFIT: i32 = 78;
 
 impl State {
     pub(super) fn following(&mut self, news: News, now: Duration) -> Order {
@@ -71,7 +69,6 @@ impl State {
         }
         let unread =
             failed > round.failed.len() || (job.state == JobState::Failed && round.failed.is_empty());
-        self.workers = job.workers.clone();
         if unread {
             Order::ReadFailed { job: id }
         } else if self.last().over {
@@ -93,7 +90,7 @@ impl State {
             }
             let never =
                 ["CannotPullContainer", "ResourceInitialization", "MISCONFIGURATION", "Container Overrides"];
-            let misfit = child.exit_code == Some(MISFIT);
+            let misfit = child.exit_code == Some(exit::MISFIT.into());
             if misfit || never.iter().any(|text| reason.contains(text)) {
                 round.misfit = Some(format!("worker {}: {reason}", child.index));
             }
